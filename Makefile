@@ -1,38 +1,125 @@
-# vecrecall: PGXS build. `make demo` and `make check` do their own set-up.
+# vecrecall
+#
+#   make demo     see it work: builds, runs a private server, cleans up
+#   make check    every test, on a private server
+#   make setup    installs what those two need (Debian and Ubuntu, as root)
+#
+# Those set themselves up and need no PostgreSQL yet. The rest is PGXS:
+#
+#   make && make install [PG_CONFIG=...] [DESTDIR=...]
+#   make install-alias      also under pgvector's name (FORCE=1 replaces pgvector)
+#   make installcheck       against a running server
+#   make uninstall, make uninstall-alias, make clean
+#
+# Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
+
+SELF_SERVED = demo check setup
+TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
+
+ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
+
+# pg_config may not exist here, so nothing below this line may call it. Other
+# goals of the same command line are left to a make of their own.
+$(filter-out $(SELF_SERVED),$(MAKECMDGOALS)):
+	$(MAKE) -f $(TOP)/Makefile $@
+
+setup:
+	@$(TOP)/test/lib/setup.sh check
+demo:
+	@$(TOP)/test/lib/setup.sh demo
+	@$(TOP)/test/demo/demo.sh
+check:
+	@$(TOP)/test/lib/setup.sh check
+	@$(TOP)/test/lib/check.sh
+.PHONY: $(SELF_SERVED)
+# One after another, whatever -j says.
+.NOTPARALLEL:
+
+else
+
 EXTENSION = vecrecall
 EXTVERSION = 1.0
 MODULE_big = vecrecall
 
-LAYERS = base distance quant types hnsw knn planner
-OBJS = src/vr_module.o \
-	$(foreach d,$(LAYERS),$(patsubst %.c,%.o,$(sort $(wildcard src/$(d)/*.c))))
+# Where the sources are, as a prefix: nothing, unless built elsewhere.
+S := $(if $(filter-out $(CURDIR),$(TOP)),$(TOP)/)
+objects = $(patsubst $(S)%.c,%.o,$(sort $(wildcard $(1:%=$(S)src/%.c))))
 
-# Fragments in dependency order; one per src folder or type.
-INSTALL_SQL = header vector halfvec sparsevec bit hnsw quant knn planner
+LAYERS = base distance types quant hnsw knn planner
+OBJS = $(call objects,* $(LAYERS:%=%/*))
+
+# The install script, in dependency order: fragments of sql/install, one per
+# part of src. The alias has the same objects under pgvector's name and
+# version, and what only pgvector's users look for.
+COMMON_SQL = header vector halfvec sparsevec bit casts hnsw quant knn planner info
+INSTALL_SQL = guard_vecrecall $(COMMON_SQL)
+ALIAS_SQL = guard_vector $(COMMON_SQL) alias_ivfflat
+ALIASVERSION = 0.8.6
+fragments = $(wildcard $(1:%=$(S)sql/install/%.sql))
+
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
-DATA = $(wildcard sql/upgrade/*--*--*.sql)
+DATA = $(patsubst $(S)%,%,$(wildcard $(S)sql/upgrade/*--*--*.sql))
 
-REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
-REGRESS_OPTS = --load-extension=$(EXTENSION)
-ISOLATION = $(patsubst test/isolation/specs/%.spec,%,$(sort $(wildcard test/isolation/specs/*.spec)))
-ISOLATION_OPTS = --inputdir=test/isolation --load-extension=$(EXTENSION)
-TAP_TESTS = 1
+REGRESS = $(patsubst $(S)sql/%.sql,%,$(sort $(wildcard $(S)sql/*.sql)))
+REGRESS_OPTS = --inputdir=$(TOP) --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst $(S)test/isolation/specs/%.spec,%,$(sort $(wildcard $(S)test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=$(TOP)/test/isolation --load-extension=$(EXTENSION)
+TAP_TESTS = $(if $(wildcard $(S)test/t/*.pl),1)
 PROVE_TESTS = test/t/*.pl
 
-PG_CPPFLAGS = -I$(srcdir)/src
+# Portable: an instruction set is chosen when the library is loaded, so no
+# -march here. -Bsymbolic: a backend may hold another library with our names.
+PG_CPPFLAGS = -I$(TOP)/src
 PG_CFLAGS = -MMD -MP -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
-SHLIB_LINK = -Wl,-Bsymbolic
-EXTRA_CLEAN = $(OBJS:.o=.d)
+SHLIB_LINK = -Wl,-Bsymbolic -lm
+EXTRA_CLEAN = $(OBJS:.o=.d) vector.control vector--$(ALIASVERSION).sql
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+ifeq ($(PGXS),)
+$(error $(PG_CONFIG) was not found. Say PG_CONFIG=/path/to/pg_config, or install PostgreSQL's development files; "make demo" and "make check" do all of that themselves)
+endif
 include $(PGXS)
 
-# Distances may be summed in any order, contracted to FMA; nothing else may.
+# Distances may be summed in any order and contracted to FMA; nothing else may.
 src/distance/%.o src/quant/%.o: CFLAGS += -O3 -fno-math-errno
 
-$(DATA_built): $(wildcard $(INSTALL_SQL:%=sql/install/%.sql)) Makefile
-	cat $(wildcard $(INSTALL_SQL:%=sql/install/%.sql)) > $@
+$(DATA_built): $(call fragments,$(INSTALL_SQL)) $(TOP)/Makefile
+	cat $(call fragments,$(INSTALL_SQL)) > $@
 
+$(OBJS) $(OBJS:.o=.bc): | $(sort $(dir $(OBJS)))
+$(sort $(dir $(OBJS))):
+	mkdir -p $@
+# Debian's PostgreSQL has no dependency tracking of its own.
 $(OBJS:.o=.bc): %.bc: %.o
 -include $(OBJS:.o=.d)
+
+# The alias: the same library under pgvector's name.
+vector.control: $(S)vecrecall.control $(TOP)/Makefile
+	{ echo '# $(EXTENSION) under the name vector; made by "make install-alias"'; \
+	sed "s/^default_version.*/default_version = '$(ALIASVERSION)'/" $<; } > $@
+
+vector--$(ALIASVERSION).sql: $(call fragments,$(ALIAS_SQL)) $(TOP)/Makefile
+	cat $(call fragments,$(ALIAS_SQL)) > $@
+
+alias_dir = $(DESTDIR)$(datadir)/extension
+alias_is_ours = grep -qs '^\# $(EXTENSION) under the name vector' '$(alias_dir)/vector.control'
+
+install-alias: install vector.control vector--$(ALIASVERSION).sql
+	@if [ -e '$(alias_dir)/vector.control' ] && ! $(alias_is_ours) && [ '$(FORCE)' != 1 ]; then \
+		echo 'pgvector is installed in $(alias_dir); nothing was changed.' >&2; \
+		echo 'FORCE=1 replaces its control file, so that "CREATE EXTENSION vector" means $(EXTENSION).' >&2; \
+		exit 1; \
+	fi
+	$(INSTALL_DATA) vector.control vector--$(ALIASVERSION).sql '$(alias_dir)/'
+
+uninstall-alias:
+	@if $(alias_is_ours); then \
+		rm -fv '$(alias_dir)/vector.control' '$(alias_dir)/vector--$(ALIASVERSION).sql'; \
+	else \
+		echo 'no alias of $(EXTENSION) in $(alias_dir)'; \
+	fi
+
+.PHONY: install-alias uninstall-alias
+
+endif

@@ -1,5 +1,3 @@
-\echo Use "CREATE EXTENSION vecrecall" to load this file. \quit
-
 CREATE SCHEMA vecrecall;
 COMMENT ON SCHEMA vecrecall IS 'vecrecall: everything beyond the vector types and their index';
 GRANT USAGE ON SCHEMA vecrecall TO PUBLIC;

@@ -1,0 +1,261 @@
+#!/bin/bash
+# check.sh: every test of the project on a private server ("make check").
+#
+#   check.sh [GROUP...]   only these of: lint unit regress isolation tap
+#   TESTS="name name"     only these tests of regress, isolation and tap
+#
+# The sources are copied to build/check/src and built there, so that neither
+# stale objects nor another PostgreSQL version in the checkout matter. Logs
+# stay in build/check/log. The last line is "N passed, N failed"; the exit
+# status is 0 only if nothing failed and every test file was run.
+. "$(dirname "$0")/private.sh"
+cd "$VR_TOP" || exit 1
+
+groups=${*:-lint unit regress isolation tap}
+config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
+log=$VR_TOP/build/check/log
+rm -rf "$log"
+mkdir -p "$log/tap" "$log/lint"
+: >"$log/results"
+: >"$log/ran"
+
+children=()
+finish()
+{
+	local p
+	trap '' INT TERM
+	for p in "${children[@]}"; do kill -TERM "$p" 2>/dev/null; done
+	wait
+	vr_cleanup
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+wanted()
+{
+	case " $groups " in *" $1 "*) true ;; *) false ;; esac
+}
+
+# chosen NAME...: those of them that TESTS asks for
+chosen()
+{
+	local n
+	for n in "$@"; do
+		case " ${TESTS:-$n} " in *" $n "*) echo "$n" ;; esac
+	done
+}
+
+# result pass|fail|skip GROUP NAME
+result()
+{
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$log/results"
+}
+
+# tap_results GROUP NAME FILE STATUS: counts the test lines of TAP output. A
+# script that ends badly with no failed line has failed all the same.
+tap_results()
+{
+	local before after
+	before=$(grep -c ^fail "$log/results")
+	awk -v group="$1" -v file="$2" '
+		/^ok / || /^not ok / {
+			verdict = /^ok / ? "pass" : "fail"
+			if (/# *[Tt][Oo][Dd][Oo]/) verdict = "pass"
+			if (/# *[Ss][Kk][Ii][Pp]/) verdict = "skip"
+			sub(/^(not )?ok *[0-9]* *-? */, "")
+			printf "%s\t%s\t%s: %s\n", verdict, group, file, $0
+		}
+		/^1\.\.0 # *[Ss][Kk][Ii][Pp]/ {
+			printf "skip\t%s\t%s: %s\n", group, file, $0
+		}' "$3" >>"$log/results"
+	after=$(grep -c ^fail "$log/results")
+	if [ "$4" != 0 ] && [ "$before" = "$after" ]; then
+		result fail "$1" "$2: ended with status $4"
+		after=$((after + 1))
+	fi
+	if [ "$before" != "$after" ]; then
+		echo "  $1 $2: FAILED; $3 ends with"
+		tail -n 30 "$3" | sed 's/^/    /'
+	else
+		echo "  $1 $2: $(grep -c '^ok ' "$3") ok"
+	fi
+}
+
+# Sources go to a copy; what the copy has and the sources lack, but for what
+# the compiler made, goes.
+sync_sources()
+{
+	local list=$log/sources
+	find .clang-format LICENSE META.json Makefile ./*.md ./*.control src sql \
+		expected test -type f ! -name '*.o' ! -name '*.bc' ! -name '*.d' \
+		! -name '*.so' 2>/dev/null | sed 's,^\./,,' | sort >"$list"
+	mkdir -p "$1"
+	(cd "$1" && find src sql expected test -type f ! -name '*.o' \
+		! -name '*.d' 2>/dev/null | sort) |
+		comm -13 "$list" - | (cd "$1" && xargs -r -d '\n' rm -f)
+	tar -cf - -T "$list" | tar -xf - -C "$1" --no-same-owner
+}
+
+# run_pg_regress GROUP DIFFS COMMAND... NAME...: one line of output per test,
+# in the old form "test x ... ok" or the one of PostgreSQL 16, "ok 1 - x".
+run_pg_regress()
+{
+	local group=$1 out=$log/$1 status name verdict
+	shift
+	mkdir -p "$out"
+	"$@" --outputdir="$out" --bindir="$VR_BIN" --host="$PGHOST" \
+		--port="$PGPORT" --user="$PGUSER" >"$log/$group.log" 2>&1 &
+	children+=($!)
+	# The pipe ends with pg_regress.
+	tail -n +1 -f --pid=$! "$log/$group.log" |
+		sed -u -n -E \
+			-e 's/^test ([^ ]+) +\.\.\. (ok|FAILED).*[^0-9]([0-9]+ ms).*/\2 \1 \3/p' \
+			-e 's/^test ([^ ]+) +\.\.\. (ok|FAILED)[^0-9]*$/\2 \1/p' \
+			-e 's/^(ok|not ok) +[0-9]+ +[-+] ([^ ]+) +([0-9]+ ms)$/\1 \2 \3/p' |
+		sed -u -e 's/^FAILED /fail /' -e 's/^not ok /fail /' -e 's/^ok /pass /' |
+		while read -r verdict name time; do
+			result "$verdict" "$group" "$name"
+			echo "$group/$name" >>"$log/ran"
+			[ "$verdict" = pass ] && echo "  $group $name: ok ($time)" ||
+				echo "  $group $name: FAILED"
+		done
+	wait $!
+	status=$?
+	if [ $status != 0 ]; then
+		grep -q "^fail.$group" "$log/results" ||
+			result fail "$group" "pg_regress ended with status $status"
+		if [ -s "$out/regression.diffs" ]; then
+			head -n 200 "$out/regression.diffs"
+		else
+			tail -n 20 "$log/$group.log"
+		fi
+		echo "  all differences: $out/regression.diffs"
+	fi
+}
+
+started=$SECONDS
+vr_workdir build/check
+src=$VR_WORK/src
+sync_sources "$src"
+
+echo "Building for $("$config" --version)"
+vr_mirror "$config" "$VR_WORK/root"
+make -s -C "$src" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
+	>"$log/build.log" 2>&1 &&
+	make -s -C "$src" install install-alias with_llvm=no \
+		PG_CONFIG="$VR_PG_CONFIG" >>"$log/build.log" 2>&1
+status=$?
+cat "$log/build.log"
+[ $status = 0 ] || vr_die "the build failed"
+if grep -q 'warning:' "$log/build.log"; then
+	result fail build "compiles without warnings"
+	# So that they show again the next time.
+	find "$src/src" -name '*.o' -delete
+else
+	result pass build "compiles without warnings"
+fi
+
+export PG_CONFIG=$VR_PG_CONFIG
+
+# lint_script FILE [ARGUMENT...]
+lint_script()
+{
+	local name
+	name=$(basename "$1")
+	(cd "$src" && "test/lint/$name" "${@:2}") >"$log/lint/$name.log" 2>&1
+	tap_results lint "$name" "$log/lint/$name.log" $?
+}
+
+if wanted lint; then
+	for f in test/lint/*.sh; do
+		case $f in */tests_run.sh) continue ;; esac
+		lint_script "$f"
+	done
+fi
+
+if wanted unit && [ -e test/unit/Makefile ]; then
+	make -s -C "$src/test/unit" check PG_CONFIG="$PG_CONFIG" \
+		>"$log/unit.log" 2>&1
+	tap_results unit test/unit "$log/unit.log" $?
+	cat "$src"/test/unit/ran 2>/dev/null | sed 's,^,unit/,' >>"$log/ran"
+fi
+
+pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
+if wanted regress || wanted isolation; then
+	vr_start data -c shared_buffers=256MB -c max_wal_size=4GB \
+		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC
+fi
+if wanted regress; then
+	names=$(chosen $(ls sql/*.sql 2>/dev/null | sed 's,^sql/,,; s/\.sql$//'))
+	[ -z "$names" ] || run_pg_regress regress "$pgxs_test/regress/pg_regress" \
+		--inputdir="$src" --dbname=vr_regress --load-extension=vecrecall $names
+fi
+if wanted isolation; then
+	names=$(chosen $(ls test/isolation/specs/*.spec 2>/dev/null |
+		sed 's,.*/,,; s/\.spec$//'))
+	[ -z "$names" ] || run_pg_regress isolation \
+		"$pgxs_test/isolation/pg_isolation_regress" \
+		--inputdir="$src/test/isolation" --dbname=vr_isolation \
+		--load-extension=vecrecall $names
+fi
+for d in "${VR_STARTED[@]}"; do vr_stop_dir "$d"; done
+[ ! -e "$VR_WORK/data.log" ] || cp "$VR_WORK/data.log" "$log/server.log"
+
+# TAP scripts start servers of their own, as VR_USER; two run at a time.
+run_tap()
+{
+	local dir=$VR_WORK/tap/$1
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$dir"
+	cd "$src" || return
+	TESTDIR=$dir TESTDATADIR=$dir/tmp_check TESTLOGDIR=$dir/tmp_check/log \
+		PATH=$VR_BIN:$PATH PGPORT=65432 TMPDIR=/tmp \
+		PG_REGRESS=$pgxs_test/regress/pg_regress \
+		top_builddir=$pgxs_test/../.. VR_SRC=$src \
+		vr_as perl -I "$pgxs_test/perl" -I "$src/test/lib" "test/t/$1.pl" \
+		>"$log/tap/$1.log" 2>&1 &
+	children+=($!)
+	tap_name[$!]=$1
+	cd "$VR_TOP" || return
+}
+
+tap_name=()
+tap_reap()
+{
+	local pid status
+	wait -n -p pid "${!tap_name[@]}"
+	status=$?
+	tap_results tap "${tap_name[$pid]}" "$log/tap/${tap_name[$pid]}.log" $status
+	echo "tap/${tap_name[$pid]}" >>"$log/ran"
+	if [ $status = 0 ]; then
+		rm -rf "$VR_WORK/tap/${tap_name[$pid]}"
+	else
+		cp -r "$VR_WORK/tap/${tap_name[$pid]}/tmp_check/log" \
+			"$log/tap/${tap_name[$pid]}" 2>/dev/null
+	fi
+	unset "tap_name[$pid]"
+}
+
+if wanted tap; then
+	unset PGHOST PGPORT PGUSER PGDATABASE
+	for name in $(chosen $(ls test/t/*.pl 2>/dev/null | sed 's,.*/,,; s/\.pl$//')); do
+		[ ${#tap_name[@]} -lt 2 ] || tap_reap
+		run_tap "$name"
+	done
+	while [ ${#tap_name[@]} != 0 ]; do tap_reap; done
+fi
+
+if [ $# = 0 ] && [ -z "$TESTS" ]; then
+	lint_script test/lint/tests_run.sh "$log/ran"
+fi
+
+passed=$(grep -c ^pass "$log/results")
+failed=$(grep -c ^fail "$log/results")
+skipped=$(grep -c ^skip "$log/results")
+sed -n 's/^fail\t\([^\t]*\)\t/FAILED: \1 /p' "$log/results"
+[ "$skipped" = 0 ] || echo "$skipped skipped"
+echo "$((SECONDS - started)) s; logs are in build/check/log"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,187 @@
+# private.sh: a private PostgreSQL, for scripts to source (bash).
+#
+# Nothing here changes the system: the extension is installed into a copy of
+# the PostgreSQL tree, and servers run from that copy. PostgreSQL finds its
+# library and share directories relative to its own binary, so a tree with the
+# same layout under another root is a complete installation; only the binaries
+# need to be real files, the rest are links to the system's.
+#
+# A server refuses to run as root. Where the caller is root, servers and their
+# clients run as VR_USER (postgres, else nobody); otherwise as the caller.
+#
+#   vr_find_pg_config         prints the system's pg_config, or fails
+#   vr_workdir DIR            makes DIR, or a temporary directory if VR_USER
+#                             cannot reach DIR; sets VR_WORK
+#   vr_mirror PG_CONFIG ROOT  makes the private tree; sets VR_PG_CONFIG, VR_BIN
+#   vr_as COMMAND...          runs it as VR_USER
+#   vr_start NAME [OPTION...] initdb on first use, and start; exports PGHOST,
+#                             PGPORT, PGUSER; "NAME" is a folder of VR_WORK
+#   vr_stop NAME              stops it if it runs; the folder stays
+#   vr_cleanup                stops every server started, removes temporaries
+
+VR_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+VR_STARTED=()
+VR_TEMPS=()
+
+vr_die()
+{
+	echo "$(basename "$0"): $*" >&2
+	exit 1
+}
+
+if [ "$(id -u)" = 0 ]; then
+	VR_USER=nobody
+	if id postgres >/dev/null 2>&1; then VR_USER=postgres; fi
+else
+	VR_USER=$(id -un)
+fi
+
+# setpriv execs, so that the process keeps its id and its place in the
+# terminal's process group; su and runuser would need PAM besides.
+vr_as()
+{
+	if [ "$(id -u)" = 0 ]; then
+		HOME=/nonexistent setpriv --reuid "$VR_USER" --regid "$(id -g "$VR_USER")" \
+			--clear-groups "$@"
+	else
+		"$@"
+	fi
+}
+
+# A usable pg_config has a server and PGXS beside it. PG_CONFIG wins; then the
+# path; then Debian's and PGDG's places, newest version last.
+vr_find_pg_config()
+{
+	local c best=
+	for c in ${PG_CONFIG:+"$(command -v "$PG_CONFIG")"} \
+		"$(command -v pg_config)" \
+		$(ls -d /usr/lib/postgresql/*/bin/pg_config \
+			/usr/pgsql-*/bin/pg_config 2>/dev/null | sort -V -r); do
+		[ -n "$c" ] && [ -x "$c" ] || continue
+		if [ -x "$("$c" --bindir)/postgres" ] && [ -f "$("$c" --pgxs)" ] &&
+			[ -f "$("$c" --includedir-server)/postgres.h" ]; then
+			best=$c
+			break
+		fi
+		[ -z "$PG_CONFIG" ] || break
+	done
+	[ -n "$best" ] && echo "$best"
+}
+
+# The caller may keep its checkout where VR_USER cannot look (/root). Then a
+# temporary directory takes the place of DIR, and goes with vr_cleanup.
+vr_workdir()
+{
+	mkdir -p "$1" && VR_WORK=$(cd "$1" && pwd)
+	if ! vr_as test -x "$VR_WORK"; then
+		VR_WORK=$(mktemp -d "${TMPDIR:-/tmp}/vecrecall.XXXXXX")
+		chmod 755 "$VR_WORK"
+		VR_TEMPS+=("$VR_WORK")
+	fi
+	# Socket paths are limited to 107 bytes, so sockets do not go below VR_WORK.
+	VR_SOCKETS=$(mktemp -d "${TMPDIR:-/tmp}/vr.XXXXXX")
+	VR_TEMPS+=("$VR_SOCKETS")
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$VR_SOCKETS"
+}
+
+# Links every entry of directory $1 that ROOT lacks, except what this project
+# or pgvector installs: tests see only what they install themselves.
+vr_link_into()
+{
+	local e
+	mkdir -p "$VR_ROOT$1"
+	for e in "$1"/*; do
+		case ${e##*/} in
+		vecrecall* | vector | vector.* | vector--*) continue ;;
+		esac
+		if [ -e "$e" ] && [ ! -e "$VR_ROOT$e" ]; then
+			ln -s "$e" "$VR_ROOT$e"
+		fi
+	done
+}
+
+vr_mirror()
+{
+	local config=$1 bin lib share inc incsrv libdir d
+	VR_ROOT=$2
+	bin=$("$config" --bindir) lib=$("$config" --pkglibdir)
+	share=$("$config" --sharedir) inc=$("$config" --includedir)
+	incsrv=$("$config" --includedir-server) libdir=$("$config" --libdir)
+
+	VR_BIN=$VR_ROOT$bin VR_PG_CONFIG=$VR_ROOT$bin/pg_config
+	if [ -e "$VR_ROOT/complete" ] &&
+		[ "$(cat "$VR_ROOT/complete")" = "$("$config" --version)" ]; then
+		return
+	fi
+	rm -rf "$VR_ROOT"
+	mkdir -p "$VR_BIN" "$VR_ROOT$lib/bitcode" "$VR_ROOT$share/extension" \
+		"$VR_ROOT$incsrv/extension"
+	cp -pL "$bin"/* "$VR_BIN/"
+	# Deepest first: what is a real directory by then stays one.
+	vr_link_into "$share/extension"
+	vr_link_into "$share"
+	vr_link_into "$lib"
+	for ((d = 0; d < 9; d++)); do
+		vr_link_into "$incsrv"
+		[ "$incsrv" != "$inc" ] && [ "$incsrv" != / ] || break
+		incsrv=$(dirname "$incsrv")
+	done
+	if [ -e "$VR_ROOT$libdir" ]; then
+		vr_link_into "$libdir"
+	else
+		mkdir -p "$VR_ROOT$(dirname "$libdir")"
+		ln -s "$libdir" "$VR_ROOT$libdir"
+	fi
+	"$config" --version >"$VR_ROOT/complete"
+	case $("$VR_PG_CONFIG" --sharedir) in
+	"$VR_ROOT"*) ;;
+	*) vr_die "a copy of $bin under $VR_ROOT does not find its own files" ;;
+	esac
+}
+
+vr_start()
+{
+	local dir=$VR_WORK/$1 log=$VR_WORK/$1.log
+	shift
+	export PGHOST=$VR_SOCKETS PGPORT=${VR_PORT:-6103} PGUSER=postgres
+	export PGDATABASE=postgres
+	unset PGOPTIONS PGSERVICE PGPASSFILE PGSSLMODE
+	if [ ! -e "$dir/PG_VERSION" ]; then
+		rm -rf "$dir"
+		mkdir -p "$dir"
+		[ "$(id -u)" != 0 ] || chown "$VR_USER" "$dir"
+		(cd / && vr_as "$VR_BIN/initdb" -D "$dir" -U postgres --no-sync \
+			-E UTF8 --locale=C -A trust >"$log.initdb" 2>&1) ||
+			{ cat "$log.initdb" >&2; vr_die "initdb failed"; }
+	fi
+	: >"$log"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$log"
+	VR_STARTED+=("$dir")
+	(cd / && vr_as "$VR_BIN/pg_ctl" -D "$dir" -l "$log" -w -s start -o "\
+		-c port=$PGPORT -c listen_addresses= -c unix_socket_directories=$PGHOST \
+		-c fsync=off -c full_page_writes=off $*") ||
+		{ cat "$log" >&2; vr_die "the private server did not start"; }
+}
+
+vr_stop_dir()
+{
+	if [ -e "$1/postmaster.pid" ]; then
+		(cd / && vr_as "$VR_BIN/pg_ctl" -D "$1" -m "${2:-fast}" -w -s stop)
+	fi
+}
+
+vr_stop()
+{
+	vr_stop_dir "$VR_WORK/$1"
+}
+
+vr_cleanup()
+{
+	local d
+	for d in "${VR_STARTED[@]}"; do
+		vr_stop_dir "$d" immediate 2>/dev/null
+	done
+	VR_STARTED=()
+	[ ${#VR_TEMPS[@]} = 0 ] || rm -rf "${VR_TEMPS[@]}"
+	VR_TEMPS=()
+}
