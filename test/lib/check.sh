@@ -207,13 +207,13 @@ run_tap()
 {
 	local dir=$VR_WORK/tap/$1
 	rm -rf "$dir"
-	mkdir -p "$dir"
-	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$dir"
+	mkdir -p "$dir/tmp_check"
+	[ "$(id -u)" != 0 ] || chown -R "$VR_USER" "$dir"
 	cd "$src" || return
 	TESTDIR=$dir TESTDATADIR=$dir/tmp_check TESTLOGDIR=$dir/tmp_check/log \
 		PATH=$VR_BIN:$PATH PGPORT=65432 TMPDIR=/tmp \
 		PG_REGRESS=$pgxs_test/regress/pg_regress \
-		top_builddir=$pgxs_test/../.. VR_SRC=$src \
+		PG_TEST_PORT_DIR=$VR_WORK/tap/ports VR_SRC=$src \
 		vr_as perl -I "$pgxs_test/perl" -I "$src/test/lib" "test/t/$1.pl" \
 		>"$log/tap/$1.log" 2>&1 &
 	children+=($!)
@@ -240,6 +240,8 @@ tap_reap()
 
 if wanted tap; then
 	unset PGHOST PGPORT PGUSER PGDATABASE
+	mkdir -p "$VR_WORK/tap/ports"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$VR_WORK/tap/ports"
 	for name in $(chosen $(ls test/t/*.pl 2>/dev/null | sed 's,.*/,,; s/\.pl$//')); do
 		[ ${#tap_name[@]} -lt 2 ] || tap_reap
 		run_tap "$name"

@@ -1,0 +1,105 @@
+# VecRecall.pm: what the TAP tests of vecrecall share, on top of PostgreSQL's
+# own PostgreSQL::Test::Cluster. A test begins
+#
+#	use FindBin;
+#	use lib "$FindBin::RealBin/../lib";
+#	use VecRecall;
+#
+# and has strict, warnings and Test::More with that.
+package VecRecall;
+
+use strict;
+use warnings;
+
+use FindBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use base 'Exporter';
+our @EXPORT = qw(new_node load_data recall recall_at_least index_is_sound
+  query_fails);
+
+# Test scripts get what they all begin with.
+sub import
+{
+	strict->import;
+	warnings->import;
+	Test::More->export_to_level(1, undef, @Test::More::EXPORT);
+	VecRecall->export_to_level(1, @_);
+}
+
+# new_node(NAME, conf => TEXT, extension => NAME or undef, init => [...]):
+# a started node whose database postgres has the extension.
+sub new_node
+{
+	my ($name, %arg) = @_;
+	my $extension = exists $arg{extension} ? $arg{extension} : 'vecrecall';
+	my $node = PostgreSQL::Test::Cluster->new($name);
+
+	$node->init(@{ $arg{init} || [] });
+	$node->append_conf('postgresql.conf', <<"END");
+fsync = off
+autovacuum = off
+timezone = UTC
+END
+	$node->append_conf('postgresql.conf', $arg{conf}) if $arg{conf};
+	$node->start;
+	$node->safe_psql('postgres', "CREATE EXTENSION $extension")
+	  if defined $extension;
+	return $node;
+}
+
+# Generated vectors: see data.sql.
+sub load_data
+{
+	my ($node, $database) = @_;
+	my $sql = slurp_file("$FindBin::RealBin/../lib/data.sql");
+	$node->safe_psql($database // 'postgres', $sql);
+	return;
+}
+
+# recall(NODE, TABLE, COLUMN, OPERATOR, K, QUERIES, SETTINGS): mean recall@k of
+# the index against exact search. QUERIES is a query for values of the column's
+# type, SETTINGS are SQL to run before. Needs load_data.
+sub recall
+{
+	my ($node, $table, $column, $op, $k, $queries, $settings) = @_;
+	$settings //= '';
+	return $node->safe_psql('postgres', <<"END");
+$settings;
+SELECT vr_test.recall('$table', '$column', '$op', $k, \$q\$$queries\$q\$);
+END
+}
+
+# The same as a test. The floor belongs into the test script, with its seed.
+sub recall_at_least
+{
+	my ($floor, $what, @arg) = @_;
+	my $recall = recall(@arg);
+	cmp_ok($recall, '>=', $floor, "$what: recall $recall, floor $floor");
+	return $recall;
+}
+
+# Every invariant of the index holds. Each test that has changed an index calls
+# this before it ends.
+sub index_is_sound
+{
+	my ($node, $index, $what, $database) = @_;
+	my ($rc, $out, $err) = $node->psql($database // 'postgres',
+		"SELECT vecrecall.check_index('$index')");
+	is($rc . $out . $err, '0', $what // "$index is sound");
+	return;
+}
+
+# The query fails with that SQLSTATE and a message that matches.
+sub query_fails
+{
+	my ($node, $sql, $sqlstate, $pattern, $what) = @_;
+	my ($rc, $out, $err) = $node->psql('postgres',
+		"\\set VERBOSITY verbose\n$sql");
+	like($err, qr/ERROR:  \Q$sqlstate\E: .*$pattern/s, $what);
+	return;
+}
+
+1;
