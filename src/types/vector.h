@@ -9,13 +9,14 @@
 #ifndef VR_VECTOR_H
 #define VR_VECTOR_H
 
+#include "base/vr_compat.h"
 #include "base/vr_defs.h"
 
 /* Varlena: vector and halfvec have at least one element. */
 typedef struct VrVector
 {
 	int32 vl_len_; /* varlena header, do not touch directly */
-	int16 dim;	   /* number of elements */
+	int16 dim;     /* number of elements */
 	int16 unused;  /* always 0 */
 	float x[FLEXIBLE_ARRAY_MEMBER];
 } VrVector;
@@ -41,13 +42,28 @@ typedef struct VrSparseVec
 #define VR_VECTOR_SIZE(dim) (offsetof(VrVector, x) + sizeof(float) * (dim))
 #define VR_HALFVEC_SIZE(dim) (offsetof(VrHalfVec, x) + sizeof(vr_half) * (dim))
 #define VR_SPARSEVEC_SIZE(nnz)                                                 \
-	(offsetof(VrSparseVec, indices) +                                          \
-	 (nnz) * (sizeof(int32) + sizeof(float)))
+	(offsetof(VrSparseVec, indices) + (nnz) * (sizeof(int32) + sizeof(float)))
 #define VR_SPARSEVEC_VALUES(v) ((float *) ((v)->indices + (v)->nnz))
 
-#define DatumGetVrVector(d) ((VrVector *) PG_DETOAST_DATUM(d))
-#define DatumGetVrHalfVec(d) ((VrHalfVec *) PG_DETOAST_DATUM(d))
-#define DatumGetVrSparseVec(d) ((VrSparseVec *) PG_DETOAST_DATUM(d))
+/*
+ * The value itself where it is stored plainly, which is the usual case and
+ * costs one test here instead of a call; otherwise a copy in the current
+ * memory context (compressed, out of line, or with the one-byte header that a
+ * heap row gives to values below 127 bytes).
+ */
+static inline void *
+VrDetoast(Datum d)
+{
+	struct varlena *value = (struct varlena *) DatumGetPointer(d);
+
+	if (VR_UNLIKELY(VARATT_IS_EXTENDED(value)))
+		value = pg_detoast_datum(value);
+	return value;
+}
+
+#define DatumGetVrVector(d) ((VrVector *) VrDetoast(d))
+#define DatumGetVrHalfVec(d) ((VrHalfVec *) VrDetoast(d))
+#define DatumGetVrSparseVec(d) ((VrSparseVec *) VrDetoast(d))
 #define PG_GETARG_VR_VECTOR(n) DatumGetVrVector(PG_GETARG_DATUM(n))
 #define PG_GETARG_VR_HALFVEC(n) DatumGetVrHalfVec(PG_GETARG_DATUM(n))
 #define PG_GETARG_VR_SPARSEVEC(n) DatumGetVrSparseVec(PG_GETARG_DATUM(n))
