@@ -1,17 +1,24 @@
 /*
  * vr_compat.h
- *		Every test of the server's version in the project. Other code is
- *		written against the newest server; what older ones lack is supplied
- *		here. Include after "postgres.h" and "fmgr.h".
+ *		Differences between PostgreSQL 14 to 18, hidden. The only file of the
+ *		project that tests PG_VERSION_NUM (test/lint/versions.sh).
+ *
+ * Code is written for the newest server; what an older one lacks is supplied
+ * here. Include after "postgres.h" and "fmgr.h".
  */
 #ifndef VR_COMPAT_H
 #define VR_COMPAT_H
 
+#if PG_VERSION_NUM < 140000
+#error "vecrecall needs PostgreSQL 14 or later"
+#endif
+
+/* Moved out of postgres.h by 16, which also brought soft errors. */
 #if PG_VERSION_NUM >= 160000
 #include "nodes/miscnodes.h"
 #include "varatt.h"
 #else
-/* No soft errors before 16: input functions throw. */
+/* Before 16 input functions throw. */
 #define ereturn(context, dummy_value, ...)                                     \
 	do                                                                         \
 	{                                                                          \
@@ -19,6 +26,22 @@
 		ereport(ERROR, __VA_ARGS__);                                           \
 	} while (0)
 #define SOFT_ERROR_OCCURRED(escontext) false
+#endif
+
+/*
+ * From 15 on, a reserved prefix also makes unknown settings an error later;
+ * 14 only warns about those that were set before.
+ */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* From 18 on a library tells its name and version: pg_get_loaded_modules(). */
+#ifdef PG_MODULE_MAGIC_EXT
+#define VR_MODULE_MAGIC(library, release)                                      \
+	PG_MODULE_MAGIC_EXT(.name = library, .version = release)
+#else
+#define VR_MODULE_MAGIC(library, release) PG_MODULE_MAGIC
 #endif
 
 #endif /* VR_COMPAT_H */
