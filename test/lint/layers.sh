@@ -1,0 +1,58 @@
+#!/bin/sh
+# layers.sh: a folder of src includes only what is below it, and of another
+# folder only its public header. See src/README for the map.
+. test/lint/lib.sh
+
+# may FOLDER: the folders it may include, besides its own
+may()
+{
+	case $1 in
+	base) echo ;;
+	distance) echo base ;;
+	quant | types) echo base distance ;;
+	planner) echo base ;;
+	hnsw | knn) echo base distance quant types ;;
+	recall) echo base distance quant types hnsw knn ;;
+	pipeline) echo base types planner ;;
+	.) echo base distance quant types hnsw knn planner recall pipeline ;;
+	*) echo "?" ;;
+	esac
+}
+
+# public FOLDER: the header that other folders include
+public()
+{
+	case $1 in
+	types) echo types/vector.h ;;
+	*) echo "$1/$1.h" ;;
+	esac
+}
+
+find src -name '*.[ch]' | sort | while read -r f; do
+	dir=$(dirname "${f#src/}")
+	sed -n 's/^# *include "\([a-z]*\/[a-z0-9_]*\.h\)".*/\1/p' "$f" |
+		while read -r inc; do
+			target=${inc%%/*}
+			[ -e "src/$inc" ] || continue # the server's
+			[ "$target" != "$dir" ] || continue
+			case " $(may "$dir") " in
+			*" $target "*) ;;
+			*) echo "$f may not include $inc" ;;
+			esac
+			[ "$target" = base ] || [ "$inc" = "$(public "$target")" ] ||
+				echo "$f includes $inc, which is private to src/$target"
+		done
+done | lint_none 'folders include only what is below them'
+
+find src -mindepth 1 -type d | while read -r d; do
+	[ "$(may "${d#src/}")" != '?' ] || echo "$d"
+done | lint_none 'every folder of src has its place in layers.sh'
+
+# Kernels and codecs are used without a server, by the unit tests.
+grep -nE '# *include "(postgres|fmgr|utils/|access/|catalog/|storage/|executor/|nodes/)' \
+	src/distance/*.[ch] | lint_none 'src/distance knows no server'
+
+grep -lE 'openblas|cblas\.h' -r src --include='*.[ch]' |
+	grep -vE '^src/(vr_build_info\.c|knn/|distance/distance_gemm\.c)' |
+	lint_none 'only the batch code knows BLAS'
+lint_end
