@@ -81,8 +81,11 @@ $(error $(PG_CONFIG) was not found. Say PG_CONFIG=/path/to/pg_config, or install
 endif
 include $(PGXS)
 
-# Distances may be summed in any order and contracted to FMA; nothing else may.
-src/distance/%.o src/quant/%.o: CFLAGS += -O3 -fno-math-errno
+# -O3 for the vectoriser. In distance/, a sum's every rounding is defined: only
+# intrinsics fuse a multiplication with an addition. test/unit has the same.
+src/distance/%.o: CFLAGS += -O3 -fno-math-errno -ffp-contract=off
+src/distance/%.bc: BITCODE_CFLAGS += -ffp-contract=off
+src/quant/%.o: CFLAGS += -O3 -fno-math-errno
 
 $(DATA_built): $(call fragments,$(INSTALL_SQL)) $(TOP)/Makefile
 	cat $(call fragments,$(INSTALL_SQL)) > $@

@@ -1,0 +1,493 @@
+/*
+ * distance_avx2.c
+ *		The kernels for AVX2, FMA and F16C.
+ *
+ * Eight elements to a register and four running sums. There is no masked load
+ * for every element type, so what is left over, less than a register, is read
+ * as the last whole register of the input, with the elements that were
+ * already counted cleared. That needs at least eight elements, which shorter
+ * inputs, summed in order by the scalar kernels, never come here without.
+ */
+#include "c.h"
+
+#include "distance/distance_private.h"
+
+#ifdef VR_DISTANCE_X86
+
+#include <immintrin.h>
+
+#define AVX2 VR_TARGET("avx2,fma,f16c,popcnt")
+
+#define AVX2_WIDTH 8 /* elements in a register */
+#define AVX2_SUMS 4  /* running sums */
+#define AVX2_STEP (AVX2_WIDTH * AVX2_SUMS)
+#define AVX2_BATCH 2 /* rows summed side by side */
+
+StaticAssertDecl(VR_DISTANCE_IN_ORDER >= AVX2_WIDTH - 1,
+				 "the last register must lie inside the input");
+
+/* From element r on, the mask that keeps the highest r elements. */
+static const int32 avx2_keep_highest[2 * AVX2_WIDTH] = {
+	0, 0, 0, 0, 0, 0, 0, 0, -1, -1, -1, -1, -1, -1, -1, -1};
+
+AVX2 VR_DISTANCE_INLINE __m256
+avx2_load(VrDistanceElem elem, const void *p, size_t i)
+{
+	if (elem == VR_ELEM_F32)
+		return _mm256_loadu_ps((const float *) p + i);
+	return _mm256_cvtph_ps(
+		_mm_loadu_si128((const __m128i *) ((const vr_half *) p + i)));
+}
+
+/* Elements i to n, fewer than a register, among zeroes. */
+AVX2 VR_DISTANCE_INLINE __m256
+avx2_load_rest(VrDistanceElem elem, const void *p, size_t i, size_t n)
+{
+	const __m256 keep =
+		_mm256_loadu_ps((const float *) (avx2_keep_highest + (n - i)));
+
+	return _mm256_and_ps(keep, avx2_load(elem, p, n - AVX2_WIDTH));
+}
+
+AVX2 VR_DISTANCE_INLINE __m256
+avx2_add_term(VrDistanceTerm term, __m256 sum, __m256 a, __m256 b)
+{
+	__m256 d;
+
+	if (term == VR_TERM_IP)
+		return _mm256_fmadd_ps(a, b, sum);
+	d = _mm256_sub_ps(a, b);
+	if (term == VR_TERM_L1)
+		return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d));
+	return _mm256_fmadd_ps(d, d, sum);
+}
+
+AVX2 VR_DISTANCE_INLINE float
+avx2_reduce(const __m256 *s)
+{
+	const __m256 s8 =
+		_mm256_add_ps(_mm256_add_ps(s[0], s[1]), _mm256_add_ps(s[2], s[3]));
+	const __m128 s4 =
+		_mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+	const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+
+	return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+/*
+ * The sums of count rows against one vector. All rows take their terms in the
+ * same order whatever count is, so that a batch gives what single calls give.
+ */
+AVX2 VR_DISTANCE_INLINE void
+avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
+		  VrDistanceElem eb, const void *const *rows, const int count,
+		  float *out)
+{
+	__m256 s[AVX2_BATCH][AVX2_SUMS];
+	size_t i = 0;
+	int k;
+	int r;
+
+	for (r = 0; r < count; r++)
+		for (k = 0; k < AVX2_SUMS; k++)
+			s[r][k] = _mm256_setzero_ps();
+
+	for (; i + AVX2_STEP <= n; i += AVX2_STEP)
+		for (k = 0; k < AVX2_SUMS; k++)
+		{
+			const __m256 x = avx2_load(ea, a, i + k * AVX2_WIDTH);
+
+			for (r = 0; r < count; r++)
+				s[r][k] =
+					avx2_add_term(term, s[r][k], x,
+								  avx2_load(eb, rows[r], i + k * AVX2_WIDTH));
+		}
+
+	/* Less than a step is left: a sum each for whole registers, then a rest */
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < AVX2_SUMS - 1; k++)
+		if (i + AVX2_WIDTH <= n)
+		{
+			const __m256 x = avx2_load(ea, a, i);
+
+			for (r = 0; r < count; r++)
+				s[r][k] =
+					avx2_add_term(term, s[r][k], x, avx2_load(eb, rows[r], i));
+			i += AVX2_WIDTH;
+		}
+	if (i < n)
+	{
+		const __m256 x = avx2_load_rest(ea, a, i, n);
+
+		for (r = 0; r < count; r++)
+			s[r][AVX2_SUMS - 1] =
+				avx2_add_term(term, s[r][AVX2_SUMS - 1], x,
+							  avx2_load_rest(eb, rows[r], i, n));
+	}
+
+	for (r = 0; r < count; r++)
+		out[r] = avx2_reduce(s[r]);
+}
+
+AVX2 VR_DISTANCE_INLINE float
+avx2_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
+		 VrDistanceElem eb, const void *b)
+{
+	float sum;
+
+	avx2_sums(term, n, ea, a, eb, &b, 1, &sum);
+	return sum;
+}
+
+AVX2 VR_DISTANCE_INLINE void
+avx2_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
+			float *ip, float *aa, float *bb)
+{
+	__m256 s[3][AVX2_SUMS];
+	size_t i = 0;
+	int k;
+
+	for (k = 0; k < AVX2_SUMS; k++)
+		s[0][k] = s[1][k] = s[2][k] = _mm256_setzero_ps();
+
+	for (; i + AVX2_STEP <= n; i += AVX2_STEP)
+	{
+		VR_DISTANCE_UNROLL
+		for (k = 0; k < AVX2_SUMS; k++)
+		{
+			const __m256 x = avx2_load(elem, a, i + k * AVX2_WIDTH);
+			const __m256 y = avx2_load(elem, b, i + k * AVX2_WIDTH);
+
+			s[0][k] = _mm256_fmadd_ps(x, y, s[0][k]);
+			s[1][k] = _mm256_fmadd_ps(x, x, s[1][k]);
+			s[2][k] = _mm256_fmadd_ps(y, y, s[2][k]);
+		}
+	}
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < AVX2_SUMS; k++)
+		if (i < n)
+		{
+			const bool whole = i + AVX2_WIDTH <= n;
+			const __m256 x =
+				whole ? avx2_load(elem, a, i) : avx2_load_rest(elem, a, i, n);
+			const __m256 y =
+				whole ? avx2_load(elem, b, i) : avx2_load_rest(elem, b, i, n);
+
+			s[0][k] = _mm256_fmadd_ps(x, y, s[0][k]);
+			s[1][k] = _mm256_fmadd_ps(x, x, s[1][k]);
+			s[2][k] = _mm256_fmadd_ps(y, y, s[2][k]);
+			i += AVX2_WIDTH;
+		}
+
+	*ip = avx2_reduce(s[0]);
+	*aa = avx2_reduce(s[1]);
+	*bb = avx2_reduce(s[2]);
+}
+
+AVX2 static float
+avx2_l2sq_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f32(n, a, b);
+	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX2 static float
+avx2_ip_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f32(n, a, b);
+	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX2 static float
+avx2_l1_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l1_f32(n, a, b);
+	return avx2_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX2 static void
+avx2_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
+				float *bb)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.cosine_f32(n, a, b, ip, aa, bb);
+	else
+		avx2_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+}
+
+AVX2 static float
+avx2_l2sq_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f16(n, a, b);
+	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX2 static float
+avx2_ip_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f16(n, a, b);
+	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX2 static float
+avx2_l1_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l1_f16(n, a, b);
+	return avx2_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX2 static void
+avx2_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip, float *aa,
+				float *bb)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.cosine_f16(n, a, b, ip, aa, bb);
+	else
+		avx2_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+}
+
+AVX2 static float
+avx2_l2sq_f32_f16(int n, const float *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f32_f16(n, a, b);
+	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
+}
+
+AVX2 static float
+avx2_ip_f32_f16(int n, const float *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f32_f16(n, a, b);
+	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
+}
+
+AVX2 static void
+avx2_f16_to_f32(int n, const vr_half *src, float *dst)
+{
+	size_t i = 0;
+
+	if (n < AVX2_WIDTH)
+	{
+		VrDistanceScalar.f16_to_f32(n, src, dst);
+		return;
+	}
+	for (; i + AVX2_WIDTH <= n; i += AVX2_WIDTH)
+		_mm256_storeu_ps(dst + i, avx2_load(VR_ELEM_F16, src, i));
+	if (i < n)
+		_mm256_storeu_ps(dst + n - AVX2_WIDTH,
+						 avx2_load(VR_ELEM_F16, src, n - AVX2_WIDTH));
+}
+
+AVX2 VR_DISTANCE_INLINE void
+avx2_store_half(const float *src, vr_half *dst)
+{
+	_mm_storeu_si128(
+		(__m128i *) dst,
+		_mm256_cvtps_ph(_mm256_loadu_ps(src), _MM_FROUND_TO_NEAREST_INT));
+}
+
+AVX2 static void
+avx2_f32_to_f16(int n, const float *src, vr_half *dst)
+{
+	size_t i = 0;
+
+	if (n < AVX2_WIDTH)
+	{
+		VrDistanceScalar.f32_to_f16(n, src, dst);
+		return;
+	}
+	for (; i + AVX2_WIDTH <= n; i += AVX2_WIDTH)
+		avx2_store_half(src + i, dst + i);
+	if (i < n)
+		avx2_store_half(src + n - AVX2_WIDTH, dst + n - AVX2_WIDTH);
+}
+
+AVX2 VR_DISTANCE_INLINE void
+avx2_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
+		   int count, float *out)
+{
+	int r = 0;
+
+	for (; r + AVX2_BATCH <= count; r += AVX2_BATCH)
+		avx2_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+				  (const void *const *) (rows + r), AVX2_BATCH, out + r);
+	for (; r < count; r++)
+		out[r] = avx2_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
+}
+
+AVX2 static void
+avx2_l2sq_f32_batch(int n, const float *q, const float *const *rows, int count,
+					float *out)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.l2sq_f32_batch(n, q, rows, count, out);
+	else
+		avx2_batch(VR_TERM_L2SQ, n, q, rows, count, out);
+}
+
+AVX2 static void
+avx2_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
+				  float *out)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.ip_f32_batch(n, q, rows, count, out);
+	else
+		avx2_batch(VR_TERM_IP, n, q, rows, count, out);
+}
+
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_load_bytes(const unsigned char *p, size_t i)
+{
+	return _mm256_loadu_si256((const __m256i *) (p + i));
+}
+
+/* Bits set in each byte, by looking up its two halves. */
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_count_bytes(__m256i x)
+{
+	const __m256i counts =
+		_mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1,
+						 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+	const __m256i low = _mm256_set1_epi8(0x0f);
+	const __m256i high = _mm256_and_si256(_mm256_srli_epi16(x, 4), low);
+
+	return _mm256_add_epi8(
+		_mm256_shuffle_epi8(counts, _mm256_and_si256(x, low)),
+		_mm256_shuffle_epi8(counts, high));
+}
+
+/* Adds the bytes of x to the four sums. */
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_add_bytes(__m256i sums, __m256i x)
+{
+	return _mm256_add_epi64(sums, _mm256_sad_epu8(x, _mm256_setzero_si256()));
+}
+
+AVX2 VR_DISTANCE_INLINE uint64
+avx2_reduce_epi64(__m256i s)
+{
+	return _mm256_extract_epi64(s, 0) + _mm256_extract_epi64(s, 1) +
+		   _mm256_extract_epi64(s, 2) + _mm256_extract_epi64(s, 3);
+}
+
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_count_xor(const unsigned char *a, const unsigned char *b, size_t i)
+{
+	return avx2_count_bytes(
+		_mm256_xor_si256(avx2_load_bytes(a, i), avx2_load_bytes(b, i)));
+}
+
+/* The last n bytes, fewer than a register. */
+AVX2 VR_DISTANCE_INLINE void
+avx2_count_rest(size_t n, const unsigned char *a, const unsigned char *b,
+				uint64 *differ, uint64 *both)
+{
+	while (n > 0)
+	{
+		const size_t bytes = Min(n, sizeof(uint64));
+		uint64 x = 0;
+		uint64 y = 0;
+
+		memcpy(&x, a, bytes);
+		memcpy(&y, b, bytes);
+		*differ += __builtin_popcountll(x ^ y);
+		*both += __builtin_popcountll(x & y);
+		a += bytes;
+		b += bytes;
+		n -= bytes;
+	}
+}
+
+AVX2 uint64
+VrDistanceHammingAvx2(int n, const unsigned char *a, const unsigned char *b)
+{
+	__m256i sums = _mm256_setzero_si256();
+	uint64 differ;
+	uint64 both = 0;
+	size_t i = 0;
+
+	/* A byte counts to 8 per register: four fit, and share one addition. */
+	for (; i + 128 <= n; i += 128)
+		sums = avx2_add_bytes(
+			sums,
+			_mm256_add_epi8(_mm256_add_epi8(avx2_count_xor(a, b, i),
+											avx2_count_xor(a, b, i + 32)),
+							_mm256_add_epi8(avx2_count_xor(a, b, i + 64),
+											avx2_count_xor(a, b, i + 96))));
+	for (; i + 32 <= n; i += 32)
+		sums = avx2_add_bytes(sums, avx2_count_xor(a, b, i));
+	differ = avx2_reduce_epi64(sums);
+	avx2_count_rest(n - i, a + i, b + i, &differ, &both);
+	return differ;
+}
+
+AVX2 void
+VrDistanceJaccardAvx2(int n, const unsigned char *a, const unsigned char *b,
+					  uint64 *both, uint64 *any)
+{
+	__m256i differ_sums = _mm256_setzero_si256();
+	__m256i both_sums = _mm256_setzero_si256();
+	uint64 differ;
+	size_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		const __m256i x0 = avx2_load_bytes(a, i);
+		const __m256i y0 = avx2_load_bytes(b, i);
+		const __m256i x1 = avx2_load_bytes(a, i + 32);
+		const __m256i y1 = avx2_load_bytes(b, i + 32);
+
+		differ_sums = avx2_add_bytes(
+			differ_sums,
+			_mm256_add_epi8(avx2_count_bytes(_mm256_xor_si256(x0, y0)),
+							avx2_count_bytes(_mm256_xor_si256(x1, y1))));
+		both_sums = avx2_add_bytes(
+			both_sums,
+			_mm256_add_epi8(avx2_count_bytes(_mm256_and_si256(x0, y0)),
+							avx2_count_bytes(_mm256_and_si256(x1, y1))));
+	}
+	if (i + 32 <= n)
+	{
+		const __m256i x = avx2_load_bytes(a, i);
+		const __m256i y = avx2_load_bytes(b, i);
+
+		differ_sums = avx2_add_bytes(differ_sums,
+									 avx2_count_bytes(_mm256_xor_si256(x, y)));
+		both_sums =
+			avx2_add_bytes(both_sums, avx2_count_bytes(_mm256_and_si256(x, y)));
+		i += 32;
+	}
+	differ = avx2_reduce_epi64(differ_sums);
+	*both = avx2_reduce_epi64(both_sums);
+	avx2_count_rest(n - i, a + i, b + i, &differ, both);
+	*any = differ + *both;
+}
+
+const VrDistanceKernels VrDistanceAvx2 = {
+	.name = "avx2",
+	.l2sq_f32 = avx2_l2sq_f32,
+	.ip_f32 = avx2_ip_f32,
+	.l1_f32 = avx2_l1_f32,
+	.cosine_f32 = avx2_cosine_f32,
+	.l2sq_f16 = avx2_l2sq_f16,
+	.ip_f16 = avx2_ip_f16,
+	.l1_f16 = avx2_l1_f16,
+	.cosine_f16 = avx2_cosine_f16,
+	.l2sq_f32_f16 = avx2_l2sq_f32_f16,
+	.ip_f32_f16 = avx2_ip_f32_f16,
+	.f16_to_f32 = avx2_f16_to_f32,
+	.f32_to_f16 = avx2_f32_to_f16,
+	.hamming = VrDistanceHammingAvx2,
+	.jaccard = VrDistanceJaccardAvx2,
+	.l2sq_f32_batch = avx2_l2sq_f32_batch,
+	.ip_f32_batch = avx2_ip_f32_batch,
+};
+
+#endif /* VR_DISTANCE_X86 */

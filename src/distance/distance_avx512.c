@@ -1,0 +1,415 @@
+/*
+ * distance_avx512.c
+ *		The kernels for AVX-512 F, BW, DQ and VL, and bit kernels for
+ *		VPOPCNTDQ.
+ *
+ * Sixteen elements to a register and four running sums, which hides the
+ * latency of a fused multiply-add at the one per cycle that two loads per
+ * element allow. What is left over is loaded under a mask, never past the end.
+ */
+#include "c.h"
+
+#include "distance/distance_private.h"
+
+#ifdef VR_DISTANCE_X86
+
+#include <immintrin.h>
+
+#define AVX512 VR_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#define AVX512_POPCNT                                                          \
+	VR_TARGET(                                                                 \
+		"avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,f16c")
+
+#define AVX512_WIDTH 16 /* elements in a register */
+#define AVX512_SUMS 4   /* running sums */
+#define AVX512_STEP (AVX512_WIDTH * AVX512_SUMS)
+#define AVX512_BATCH 4 /* rows summed side by side */
+
+AVX512 VR_DISTANCE_INLINE __m512
+avx512_load(VrDistanceElem elem, const void *p, size_t i)
+{
+	if (elem == VR_ELEM_F32)
+		return _mm512_loadu_ps((const float *) p + i);
+	return _mm512_cvtph_ps(
+		_mm256_loadu_si256((const __m256i *) ((const vr_half *) p + i)));
+}
+
+/* The elements of the mask, zero for the others. */
+AVX512 VR_DISTANCE_INLINE __m512
+avx512_load_masked(VrDistanceElem elem, const void *p, size_t i, __mmask16 mask)
+{
+	if (elem == VR_ELEM_F32)
+		return _mm512_maskz_loadu_ps(mask, (const float *) p + i);
+	return _mm512_cvtph_ps(
+		_mm256_maskz_loadu_epi16(mask, (const vr_half *) p + i));
+}
+
+/* A mask of the count lowest elements; count is below 32. */
+AVX512 VR_DISTANCE_INLINE __mmask16
+avx512_mask(size_t count)
+{
+	return (__mmask16) ((1U << count) - 1);
+}
+
+AVX512 VR_DISTANCE_INLINE __m512
+avx512_add_term(VrDistanceTerm term, __m512 sum, __m512 a, __m512 b)
+{
+	__m512 d;
+
+	if (term == VR_TERM_IP)
+		return _mm512_fmadd_ps(a, b, sum);
+	d = _mm512_sub_ps(a, b);
+	if (term == VR_TERM_L1)
+		return _mm512_add_ps(sum, _mm512_abs_ps(d));
+	return _mm512_fmadd_ps(d, d, sum);
+}
+
+AVX512 VR_DISTANCE_INLINE float
+avx512_reduce(const __m512 *s)
+{
+	return _mm512_reduce_add_ps(
+		_mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+}
+
+/*
+ * The sums of count rows against one vector. All rows take their terms in the
+ * same order whatever count is, so that a batch gives what single calls give.
+ */
+AVX512 VR_DISTANCE_INLINE void
+avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
+			VrDistanceElem eb, const void *const *rows, const int count,
+			float *out)
+{
+	__m512 s[AVX512_BATCH][AVX512_SUMS];
+	size_t i = 0;
+	int k;
+	int r;
+
+	for (r = 0; r < count; r++)
+		for (k = 0; k < AVX512_SUMS; k++)
+			s[r][k] = _mm512_setzero_ps();
+
+	for (; i + AVX512_STEP <= n; i += AVX512_STEP)
+		for (k = 0; k < AVX512_SUMS; k++)
+		{
+			const __m512 x = avx512_load(ea, a, i + k * AVX512_WIDTH);
+
+			for (r = 0; r < count; r++)
+				s[r][k] = avx512_add_term(
+					term, s[r][k], x,
+					avx512_load(eb, rows[r], i + k * AVX512_WIDTH));
+		}
+
+	/* Less than a step is left: a sum each for whole registers, then a rest */
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < AVX512_SUMS - 1; k++)
+		if (i + AVX512_WIDTH <= n)
+		{
+			const __m512 x = avx512_load(ea, a, i);
+
+			for (r = 0; r < count; r++)
+				s[r][k] = avx512_add_term(term, s[r][k], x,
+										  avx512_load(eb, rows[r], i));
+			i += AVX512_WIDTH;
+		}
+	if (i < n)
+	{
+		const __mmask16 mask = avx512_mask(n - i);
+		const __m512 x = avx512_load_masked(ea, a, i, mask);
+
+		for (r = 0; r < count; r++)
+			s[r][AVX512_SUMS - 1] =
+				avx512_add_term(term, s[r][AVX512_SUMS - 1], x,
+								avx512_load_masked(eb, rows[r], i, mask));
+	}
+
+	for (r = 0; r < count; r++)
+		out[r] = avx512_reduce(s[r]);
+}
+
+AVX512 VR_DISTANCE_INLINE float
+avx512_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
+		   VrDistanceElem eb, const void *b)
+{
+	float sum;
+
+	avx512_sums(term, n, ea, a, eb, &b, 1, &sum);
+	return sum;
+}
+
+AVX512 VR_DISTANCE_INLINE void
+avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
+			  float *ip, float *aa, float *bb)
+{
+	__m512 s[3][AVX512_SUMS];
+	size_t i = 0;
+	int k;
+
+	for (k = 0; k < AVX512_SUMS; k++)
+		s[0][k] = s[1][k] = s[2][k] = _mm512_setzero_ps();
+
+	for (; i + AVX512_STEP <= n; i += AVX512_STEP)
+	{
+		VR_DISTANCE_UNROLL
+		for (k = 0; k < AVX512_SUMS; k++)
+		{
+			const __m512 x = avx512_load(elem, a, i + k * AVX512_WIDTH);
+			const __m512 y = avx512_load(elem, b, i + k * AVX512_WIDTH);
+
+			s[0][k] = _mm512_fmadd_ps(x, y, s[0][k]);
+			s[1][k] = _mm512_fmadd_ps(x, x, s[1][k]);
+			s[2][k] = _mm512_fmadd_ps(y, y, s[2][k]);
+		}
+	}
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < AVX512_SUMS; k++)
+		if (i < n)
+		{
+			const __mmask16 mask = avx512_mask(Min(n - i, AVX512_WIDTH));
+			const __m512 x = avx512_load_masked(elem, a, i, mask);
+			const __m512 y = avx512_load_masked(elem, b, i, mask);
+
+			s[0][k] = _mm512_fmadd_ps(x, y, s[0][k]);
+			s[1][k] = _mm512_fmadd_ps(x, x, s[1][k]);
+			s[2][k] = _mm512_fmadd_ps(y, y, s[2][k]);
+			i += AVX512_WIDTH;
+		}
+
+	*ip = avx512_reduce(s[0]);
+	*aa = avx512_reduce(s[1]);
+	*bb = avx512_reduce(s[2]);
+}
+
+AVX512 static float
+avx512_l2sq_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f32(n, a, b);
+	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX512 static float
+avx512_ip_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f32(n, a, b);
+	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX512 static float
+avx512_l1_f32(int n, const float *a, const float *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l1_f32(n, a, b);
+	return avx512_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+}
+
+AVX512 static void
+avx512_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
+				  float *bb)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.cosine_f32(n, a, b, ip, aa, bb);
+	else
+		avx512_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+}
+
+AVX512 static float
+avx512_l2sq_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f16(n, a, b);
+	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX512 static float
+avx512_ip_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f16(n, a, b);
+	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX512 static float
+avx512_l1_f16(int n, const vr_half *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l1_f16(n, a, b);
+	return avx512_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
+}
+
+AVX512 static void
+avx512_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
+				  float *aa, float *bb)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.cosine_f16(n, a, b, ip, aa, bb);
+	else
+		avx512_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+}
+
+AVX512 static float
+avx512_l2sq_f32_f16(int n, const float *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.l2sq_f32_f16(n, a, b);
+	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
+}
+
+AVX512 static float
+avx512_ip_f32_f16(int n, const float *a, const vr_half *b)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		return VrDistanceScalar.ip_f32_f16(n, a, b);
+	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
+}
+
+AVX512 static void
+avx512_f16_to_f32(int n, const vr_half *src, float *dst)
+{
+	size_t i = 0;
+
+	for (; i + AVX512_WIDTH <= n; i += AVX512_WIDTH)
+		_mm512_storeu_ps(dst + i, avx512_load(VR_ELEM_F16, src, i));
+	if (i < n)
+	{
+		const __mmask16 mask = avx512_mask(n - i);
+
+		_mm512_mask_storeu_ps(dst + i, mask,
+							  avx512_load_masked(VR_ELEM_F16, src, i, mask));
+	}
+}
+
+AVX512 static void
+avx512_f32_to_f16(int n, const float *src, vr_half *dst)
+{
+	size_t i = 0;
+
+	for (; i + AVX512_WIDTH <= n; i += AVX512_WIDTH)
+		_mm256_storeu_si256((__m256i *) (dst + i),
+							_mm512_cvtps_ph(_mm512_loadu_ps(src + i),
+											_MM_FROUND_TO_NEAREST_INT));
+	if (i < n)
+	{
+		const __mmask16 mask = avx512_mask(n - i);
+
+		_mm256_mask_storeu_epi16(
+			dst + i, mask,
+			_mm512_cvtps_ph(_mm512_maskz_loadu_ps(mask, src + i),
+							_MM_FROUND_TO_NEAREST_INT));
+	}
+}
+
+AVX512 VR_DISTANCE_INLINE void
+avx512_batch(VrDistanceTerm term, int n, const float *q,
+			 const float *const *rows, int count, float *out)
+{
+	int r = 0;
+
+	for (; r + AVX512_BATCH <= count; r += AVX512_BATCH)
+		avx512_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+					(const void *const *) (rows + r), AVX512_BATCH, out + r);
+	for (; r < count; r++)
+		out[r] = avx512_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
+}
+
+AVX512 static void
+avx512_l2sq_f32_batch(int n, const float *q, const float *const *rows,
+					  int count, float *out)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.l2sq_f32_batch(n, q, rows, count, out);
+	else
+		avx512_batch(VR_TERM_L2SQ, n, q, rows, count, out);
+}
+
+AVX512 static void
+avx512_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
+					float *out)
+{
+	if (n <= VR_DISTANCE_IN_ORDER)
+		VrDistanceScalar.ip_f32_batch(n, q, rows, count, out);
+	else
+		avx512_batch(VR_TERM_IP, n, q, rows, count, out);
+}
+
+AVX512_POPCNT VR_DISTANCE_INLINE __m512i
+avx512_load_bytes(const unsigned char *p, size_t i, __mmask64 mask)
+{
+	return _mm512_maskz_loadu_epi8(mask, p + i);
+}
+
+AVX512_POPCNT static uint64
+avx512_hamming(int n, const unsigned char *a, const unsigned char *b)
+{
+	__m512i s[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	size_t i = 0;
+	int k;
+
+	for (; i + 128 <= n; i += 128)
+		for (k = 0; k < 2; k++)
+			s[k] = _mm512_add_epi64(s[k],
+									_mm512_popcnt_epi64(_mm512_xor_si512(
+										_mm512_loadu_si512(a + i + 64 * k),
+										_mm512_loadu_si512(b + i + 64 * k))));
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < 2; k++)
+		if (i < n)
+		{
+			const __mmask64 mask = ~(uint64) 0 >> (64 - Min(n - i, 64));
+
+			s[k] = _mm512_add_epi64(s[k], _mm512_popcnt_epi64(_mm512_xor_si512(
+											  avx512_load_bytes(a, i, mask),
+											  avx512_load_bytes(b, i, mask))));
+			i += 64;
+		}
+	return _mm512_reduce_add_epi64(_mm512_add_epi64(s[0], s[1]));
+}
+
+AVX512_POPCNT static void
+avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
+			   uint64 *both, uint64 *any)
+{
+	__m512i in_both = _mm512_setzero_si512();
+	__m512i in_any = _mm512_setzero_si512();
+	size_t i;
+
+	for (i = 0; i < n; i += 64)
+	{
+		const __mmask64 mask = ~(uint64) 0 >> (64 - Min(n - i, 64));
+		const __m512i x = avx512_load_bytes(a, i, mask);
+		const __m512i y = avx512_load_bytes(b, i, mask);
+
+		in_both = _mm512_add_epi64(in_both,
+								   _mm512_popcnt_epi64(_mm512_and_si512(x, y)));
+		in_any = _mm512_add_epi64(in_any,
+								  _mm512_popcnt_epi64(_mm512_or_si512(x, y)));
+	}
+	*both = _mm512_reduce_add_epi64(in_both);
+	*any = _mm512_reduce_add_epi64(in_any);
+}
+
+/* Everything of a set but the bit kernels. */
+#define AVX512_FLOAT_KERNELS                                                   \
+	.name = "avx512", .l2sq_f32 = avx512_l2sq_f32, .ip_f32 = avx512_ip_f32,    \
+	.l1_f32 = avx512_l1_f32, .cosine_f32 = avx512_cosine_f32,                  \
+	.l2sq_f16 = avx512_l2sq_f16, .ip_f16 = avx512_ip_f16,                      \
+	.l1_f16 = avx512_l1_f16, .cosine_f16 = avx512_cosine_f16,                  \
+	.l2sq_f32_f16 = avx512_l2sq_f32_f16, .ip_f32_f16 = avx512_ip_f32_f16,      \
+	.f16_to_f32 = avx512_f16_to_f32, .f32_to_f16 = avx512_f32_to_f16,          \
+	.l2sq_f32_batch = avx512_l2sq_f32_batch,                                   \
+	.ip_f32_batch = avx512_ip_f32_batch
+
+const VrDistanceKernels VrDistanceAvx512 = {
+	AVX512_FLOAT_KERNELS,
+	.hamming = VrDistanceHammingAvx2,
+	.jaccard = VrDistanceJaccardAvx2,
+};
+
+const VrDistanceKernels VrDistanceAvx512Popcnt = {
+	AVX512_FLOAT_KERNELS,
+	.hamming = avx512_hamming,
+	.jaccard = avx512_jaccard,
+};
+
+#endif /* VR_DISTANCE_X86 */

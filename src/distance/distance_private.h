@@ -1,0 +1,129 @@
+/*
+ * distance_private.h
+ *		What the files of this folder share: the sets of kernels, the length
+ *		up to which all of them are one, and float16 conversion for inlining.
+ *
+ * Include after "c.h". Not for other folders.
+ */
+#ifndef VR_DISTANCE_PRIVATE_H
+#define VR_DISTANCE_PRIVATE_H
+
+#include "distance/distance.h"
+
+#if defined(__x86_64__)
+#define VR_DISTANCE_X86 1
+#elif defined(__aarch64__)
+#define VR_DISTANCE_NEON 1
+#endif
+
+/*
+ * Up to this length every set sums in element order, each product rounded by
+ * itself: the result is then the one a reader gets by hand, the same on every
+ * machine, and pgvector's bit for bit.
+ */
+#define VR_DISTANCE_IN_ORDER 8
+
+/*
+ * A kernel's body is written once per set, for operands and a term that are
+ * constants at each call, and inlined there.
+ */
+#define VR_DISTANCE_INLINE static inline __attribute__((always_inline))
+
+/* For short loops over running sums, which must end up in registers. */
+#define VR_DISTANCE_UNROLL _Pragma("GCC unroll 4")
+
+typedef enum VrDistanceElem
+{
+	VR_ELEM_F32,
+	VR_ELEM_F16
+} VrDistanceElem;
+
+/* What is summed over the elements. */
+typedef enum VrDistanceTerm
+{
+	VR_TERM_L2SQ, /* (a - b)^2 */
+	VR_TERM_IP,   /* a * b */
+	VR_TERM_L1    /* |a - b| */
+} VrDistanceTerm;
+
+/* Sets, each defined where its architecture is compiled for. */
+extern const VrDistanceKernels VrDistanceScalar;
+#ifdef VR_DISTANCE_X86
+extern const VrDistanceKernels VrDistanceAvx2;
+/* The same but for the bit kernels, which are AVX2's in the first. */
+extern const VrDistanceKernels VrDistanceAvx512;
+extern const VrDistanceKernels VrDistanceAvx512Popcnt;
+
+extern uint64 VrDistanceHammingAvx2(int n, const unsigned char *a,
+									const unsigned char *b);
+extern void VrDistanceJaccardAvx2(int n, const unsigned char *a,
+								  const unsigned char *b, uint64 *both,
+								  uint64 *any);
+#endif
+#ifdef VR_DISTANCE_NEON
+extern const VrDistanceKernels VrDistanceNeon;
+#endif
+
+static inline uint32
+VrFloatBits(float f)
+{
+	uint32 u;
+
+	memcpy(&u, &f, sizeof(u));
+	return u;
+}
+
+static inline float
+VrBitsFloat(uint32 u)
+{
+	float f;
+
+	memcpy(&f, &u, sizeof(f));
+	return f;
+}
+
+/*
+ * Exact. Selections rather than branches, so that loops over it vectorise. A
+ * NaN keeps its sign and leading payload and becomes quiet, as hardware does.
+ */
+static inline float
+VrHalfToFloatInline(vr_half h)
+{
+	const uint32 sign = (uint32) (h & 0x8000) << 16;
+	const uint32 magnitude = (uint32) (h & 0x7fff) << 13;
+	const uint32 quiet = magnitude > 0x0f800000 ? 0x00400000 : 0;
+	/* moved from exponent bias 15 to 127, or from 31 to 255 */
+	const uint32 normal = magnitude + 0x38000000;
+	const uint32 special = (magnitude + 0x70000000) | quiet;
+	/* 2^-14 * (1 + m / 1024) less 2^-14 leaves m * 2^-24, normalised */
+	const float small =
+		VrBitsFloat(magnitude + 0x38800000) - VrBitsFloat(0x38800000);
+	const uint32 finite = magnitude < 0x00800000 ? VrFloatBits(small) : normal;
+
+	return VrBitsFloat(sign | (magnitude >= 0x0f800000 ? special : finite));
+}
+
+/*
+ * Rounds to nearest, ties to even; what does not fit becomes Inf. NaN as
+ * above.
+ */
+static inline vr_half
+VrFloatToHalfInline(float f)
+{
+	const uint32 bits = VrFloatBits(f);
+	const uint32 sign = (bits >> 16) & 0x8000;
+	const uint32 magnitude = bits & 0x7fffffff;
+	/* a carry out of the mantissa goes to the exponent, up to Inf */
+	const uint32 normal =
+		(magnitude - 0x38000000 + 0x0fff + ((magnitude >> 13) & 1)) >> 13;
+	/* 0.5 has its last bit at 2^-24, as has a subnormal: the sum rounds */
+	const uint32 small =
+		VrFloatBits(VrBitsFloat(magnitude) + 0.5f) - 0x3f000000;
+	const uint32 finite = magnitude < 0x38800000 ? small : normal;
+	const uint32 nan = 0x7e00 | ((magnitude >> 13) & 0x01ff);
+	const uint32 special = magnitude > 0x7f800000 ? nan : 0x7c00;
+
+	return (vr_half) (sign | (magnitude >= 0x47800000 ? special : finite));
+}
+
+#endif /* VR_DISTANCE_PRIVATE_H */
