@@ -24,7 +24,7 @@ each()
 each regress sql/*.sql
 each isolation test/isolation/specs/*.spec
 each tap test/t/*.pl
-each unit test/unit/test_*.c
+each unit test/unit/*_test.c
 
 for f in sql/*.sql; do
 	[ -e "$f" ] || continue
