@@ -92,6 +92,14 @@ VrTypesAccumulate(FunctionCallInfo fcinfo, const char *caller, int dim,
 	PG_RETURN_ARRAYTYPE_P(state);
 }
 
+/* A state that has seen rows has the dimensions of a vector. */
+static void
+TypesCheckStateDim(const float8 *sum, int dim)
+{
+	if (dim != 0 || sum[0] != 0)
+		VrCheckDimLimit("vector", dim, VR_VECTOR_MAX_DIM);
+}
+
 /*
  * vector_combine(float8[], float8[]), halfvec_combine: the state of two sets
  * of rows. A set without rows leaves the other as it is; two of them give {0},
@@ -109,13 +117,13 @@ vr_vector_combine(PG_FUNCTION_ARGS)
 	const float8 *add = VrTypesAggState(other, "vector_combine", &other_dim);
 	bool overflow = false;
 
+	TypesCheckStateDim(sum, dim);
+	TypesCheckStateDim(add, other_dim);
 	if (add[0] == 0)
 		PG_RETURN_ARRAYTYPE_P(state);
-	VrCheckDimLimit("vector", other_dim, VR_VECTOR_MAX_DIM);
 	if (sum[0] == 0)
 		PG_RETURN_ARRAYTYPE_P(other);
 
-	VrCheckDimLimit("vector", dim, VR_VECTOR_MAX_DIM);
 	VrCheckTypmod(dim, other_dim);
 	for (int i = 0; i <= dim; i++)
 	{

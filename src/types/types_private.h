@@ -42,14 +42,26 @@ extern const float8 *VrTypesAggState(struct ArrayType *state,
 extern VarBit *VrTypesMakeBits(int dim);
 extern void VrTypesSignBits(int dim, const float *x, unsigned char *bits);
 
-/* halfvec_cast.c */
-extern void VrHalfVecFill(VrHalfVec *dst, const float *src);
+/* sparsevec_io.c */
+extern void VrSparseVecCheckNnz(int nnz, int dim);
 
 /* The SQL scanner's idea of space, whatever the locale. */
 static inline bool
 VrTypesIsSpace(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static inline bool
+VrHalfIsFinite(vr_half half)
+{
+	return (half & 0x7C00) != 0x7C00;
+}
+
+static inline bool
+VrHalfIsZero(vr_half half)
+{
+	return (half & 0x7FFF) == 0;
 }
 
 /*
