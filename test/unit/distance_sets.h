@@ -27,8 +27,6 @@ distance_sets(DistanceSet sets[5])
 	for (k = VrDistanceAvailable(); *k != NULL; k++)
 	{
 #ifdef VR_DISTANCE_X86
-		if (unit_in_valgrind() && strcmp((*k)->name, "avx512") == 0)
-			continue;
 		if (*k == &VrDistanceAvx512Popcnt)
 		{
 			sets[n].name = "avx512 without vpopcntdq";

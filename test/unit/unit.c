@@ -87,11 +87,3 @@ unit_guarded(size_t size, void *end)
 		*(char **) end = p + page + inside;
 	return p + page;
 }
-
-bool
-unit_in_valgrind(void)
-{
-	const char *preload = getenv("LD_PRELOAD");
-
-	return preload != NULL && strstr(preload, "vgpreload") != NULL;
-}

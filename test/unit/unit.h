@@ -29,7 +29,4 @@ extern double unit_uniform(void); /* in [0, 1) */
  */
 extern void *unit_guarded(size_t size, void *end);
 
-/* Whether valgrind runs the program. */
-extern bool unit_in_valgrind(void);
-
 #endif /* UNIT_H */
