@@ -104,6 +104,7 @@ run_pg_regress()
 	local group=$1 out=$log/$1 status name verdict
 	shift
 	mkdir -p "$out"
+	: >"$log/$group.log"
 	"$@" --outputdir="$out" --bindir="$VR_BIN" --host="$PGHOST" \
 		--port="$PGPORT" --user="$PGUSER" >"$log/$group.log" 2>&1 &
 	children+=($!)

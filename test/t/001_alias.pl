@@ -23,6 +23,23 @@ my ($rc, $out, $err) =
 like($err, qr/extension "vecrecall" is installed in this database/,
 	'vector is refused beside vecrecall');
 
+# Both names have the same objects, with the same comments; the alias may have
+# more, for what only pgvector's users look for.
+sub members
+{
+	my ($database, $name) = @_;
+	return split /\n/, $node->safe_psql($database, <<"END");
+SELECT pg_describe_object(d.classid, d.objid, 0) || ': '
+	|| coalesce(obj_description(d.objid, d.classid::regclass::name), '')
+FROM pg_depend d JOIN pg_extension e ON d.refobjid = e.oid
+WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' AND extname = '$name'
+END
+}
+my %alias = map { $_ => 1 } members('postgres', 'vector');
+my @native = members('native', 'vecrecall');
+cmp_ok(scalar @native, '>', 100, 'the extension has members');
+is_deeply([ grep { !$alias{$_} } @native ], [], 'the alias has all of them');
+
 # A backup names the extension, and restores where either is installed.
 $node->safe_psql('postgres', <<'END');
 CREATE TABLE item (id int PRIMARY KEY, v vector(3), h halfvec(3), s sparsevec(3));
