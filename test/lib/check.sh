@@ -82,21 +82,6 @@ tap_results()
 	fi
 }
 
-# Sources go to a copy; what the copy has and the sources lack, but for what
-# the compiler made, goes.
-sync_sources()
-{
-	local list=$log/sources
-	find .clang-format LICENSE META.json Makefile ./*.md ./*.control src sql \
-		expected test -type f ! -name '*.o' ! -name '*.bc' ! -name '*.d' \
-		! -name '*.so' 2>/dev/null | sed 's,^\./,,' | sort >"$list"
-	mkdir -p "$1"
-	(cd "$1" && find src sql expected test -type f ! -name '*.o' \
-		! -name '*.d' 2>/dev/null | sort) |
-		comm -13 "$list" - | (cd "$1" && xargs -r -d '\n' rm -f)
-	tar -cf - -T "$list" | tar -xf - -C "$1" --no-same-owner
-}
-
 # run_pg_regress GROUP DIFFS COMMAND... NAME...: one line of output per test,
 # in the old form "test x ... ok" or the one of PostgreSQL 16, "ok 1 - x".
 run_pg_regress()
@@ -137,18 +122,11 @@ run_pg_regress()
 
 started=$SECONDS
 vr_workdir build/check
-src=$VR_WORK/src
-sync_sources "$src"
-
 echo "Building for $("$config" --version)"
 vr_mirror "$config" "$VR_WORK/root"
-make -s -C "$src" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
-	>"$log/build.log" 2>&1 &&
-	make -s -C "$src" install install-alias with_llvm=no \
-		PG_CONFIG="$VR_PG_CONFIG" >>"$log/build.log" 2>&1
-status=$?
-cat "$log/build.log"
-[ $status = 0 ] || vr_die "the build failed"
+vr_build "$log/build.log"
+src=$VR_SRC
+grep -A 5 'warning:' "$log/build.log"
 if grep -q 'warning:' "$log/build.log"; then
 	result fail build "compiles without warnings"
 	# So that they show again the next time.

@@ -13,6 +13,9 @@
 #   vr_workdir DIR            makes DIR, or a temporary directory if VR_USER
 #                             cannot reach DIR; sets VR_WORK
 #   vr_mirror PG_CONFIG ROOT  makes the private tree; sets VR_PG_CONFIG, VR_BIN
+#   vr_build LOG              builds a copy of the sources below VR_WORK for
+#                             that tree and installs it there; sets VR_SRC
+#   vr_bar DONE TOTAL LABEL   a progress bar, on a terminal
 #   vr_as COMMAND...          runs it as VR_USER
 #   vr_start NAME [OPTION...] initdb on first use, and start; exports PGHOST,
 #                             PGPORT, PGUSER; "NAME" is a folder of VR_WORK
@@ -137,6 +140,61 @@ vr_mirror()
 	"$VR_ROOT"*) ;;
 	*) vr_die "a copy of $bin under $VR_ROOT does not find its own files" ;;
 	esac
+}
+
+# Neither stale objects of the checkout nor those of another PostgreSQL version
+# matter to a copy; its own objects are kept, so that the next run is short.
+vr_sync()
+{
+	local list
+	list=$(mktemp "${TMPDIR:-/tmp}/vecrecall-list.XXXXXX")
+	mkdir -p "$VR_SRC"
+	(cd "$VR_TOP" && find .clang-format LICENSE META.json Makefile ./*.md \
+		./*.control src sql expected test -type f ! -name '*.o' ! -name '*.bc' \
+		! -name '*.d' ! -name '*.so' 2>/dev/null) | sed 's,^\./,,' | sort >"$list"
+	# What the sources lack and no compiler made goes.
+	(cd "$VR_SRC" && find src sql expected test -type f ! -name '*.o' \
+		! -name '*.d' 2>/dev/null | sort) | comm -13 "$list" - |
+		(cd "$VR_SRC" && xargs -r -d '\n' rm -f)
+	(cd "$VR_TOP" && tar -cf - -T "$list") |
+		tar -xf - -C "$VR_SRC" --no-same-owner
+	rm -f "$list"
+}
+
+vr_bar()
+{
+	local width=32 full
+	[ -t 1 ] || return 0
+	[ "$2" -gt 0 ] || return 0
+	full=$(($1 * width / $2))
+	printf '\r%-24s [%s%s] %3d %% ' "$3" \
+		"$(printf '%*s' "$full" '' | tr ' ' '#')" \
+		"$(printf '%*s' "$((width - full))" '' | tr ' ' '.')" $(($1 * 100 / $2))
+	[ "$1" -lt "$2" ] || printf '\r%*s\r' 68 ''
+}
+
+vr_build()
+{
+	local log=$1 pid status total
+	VR_SRC=$VR_WORK/src
+	vr_sync
+	: >"$log"
+	# Bitcode is for inlining by the JIT compiler, which none of this uses.
+	make -C "$VR_SRC" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" >"$log" 2>&1 &
+	pid=$!
+	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
+		2>/dev/null | grep -c -- ' -c ')
+	while kill -0 $pid 2>/dev/null; do
+		vr_bar "$(grep -c -- ' -c ' "$log")" "$total" Building
+		sleep 0.2
+	done
+	wait $pid
+	status=$?
+	vr_bar 1 1 Building
+	[ $status = 0 ] && make -s -C "$VR_SRC" install install-alias with_llvm=no \
+		PG_CONFIG="$VR_PG_CONFIG" >>"$log" 2>&1 && return
+	grep -vE '^(gcc|cc|clang|make|mkdir|/usr/bin/)' "$log" >&2
+	vr_die "the build failed; its whole output is $log"
 }
 
 vr_start()
