@@ -12,6 +12,7 @@
 #include "base/vr_compat.h"
 #include "base/vr_defs.h"
 #include "distance/distance.h"
+#include "quant/quant.h"
 
 VR_MODULE_MAGIC("vecrecall", VR_VERSION);
 
@@ -70,6 +71,7 @@ static void
 ModuleAssignSimd(const char *newval, void *extra)
 {
 	VrDistanceForce(newval);
+	VrQuantForce(newval);
 }
 
 void
@@ -77,6 +79,7 @@ _PG_init(void)
 {
 	ModuleCheckPgvector();
 	VrDistanceInit();
+	VrQuantInit();
 
 	DefineCustomStringVariable(
 		"vecrecall.simd", "Instruction set of the distance kernels.",

@@ -58,6 +58,9 @@ typedef enum VrLayoutGoal
 
 #define VR_CODE_BITS_AUTO (-1)
 
+/* Longest code; 32 of them fill a page. */
+#define VR_CODE_BITS_MAX 2048
+
 /* Sizes of one vertex record. */
 typedef struct VrQuantLayout
 {
@@ -76,8 +79,8 @@ typedef struct VrQuantLayout
  * Chooses what is left automatic and computes the sizes. page_bytes is the
  * room for records on one page; fixed_bytes what a record needs besides own
  * vector and codes (header, ids, VrEdgeFactors), rounded up to 8 here.
- * code_bits is a number of bits (rounded up to 16, capped at P), 0 for no
- * codes, or VR_CODE_BITS_AUTO. Returns false, with *layout undefined, if one
+ * code_bits is a number of bits (rounded up to 16, capped at P and
+ * VR_CODE_BITS_MAX), 0 for no codes, or VR_CODE_BITS_AUTO. Returns false, with *layout undefined, if one
  * record does not fit the page (or the arguments are out of range); with both
  * own and code_bits automatic, page_bytes >= 8000 and fixed_bytes <= 512 it
  * succeeds for every dim from 1 to 16,000.
@@ -171,9 +174,14 @@ extern void VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head,
 /* ------------------------------------------------------------------- query */
 
 struct VrQuantQuery;
+struct VrEdgeFactors;
 
 typedef float (*VrOwnDistanceFn)(const struct VrQuantQuery *query,
 								 const VrOwnHead *head, const void *data);
+typedef uint32 (*VrEstimateFn)(const struct VrQuantQuery *query, float g,
+							   const uint8 *block,
+							   const struct VrEdgeFactors *factors, float limit,
+							   float est[VR_QUANT_LANES]);
 typedef float (*VrOwnPairFn)(int padded, const VrOwnHead *ha, const void *a,
 							 const VrOwnHead *hb, const void *b);
 
@@ -187,6 +195,7 @@ typedef struct VrQuantQuery
 	int code_bits;
 	VrOwnKind own;
 	VrOwnDistanceFn distance; /* kernel for this kind */
+	VrEstimateFn estimate;    /* kernel for the codes */
 	const float *q;           /* the query, P floats, 64-byte aligned */
 	float norm2;              /* |q|^2 */
 
@@ -263,7 +272,7 @@ extern void VrOwnPairBatch(VrOwnKind kind, int padded, const VrOwnHead *ha,
  * estimate of |q-u|^2 = |q-v|^2 + add + rescale * <s,q>. rescale is a bfloat16
  * (upper half of a float32) and add a float32 computed with the rounded
  * rescale, so that the rounding costs nothing where it matters and a lane can
- * be rewritten without touching the others. Empty lanes: add = VR_ESTIMATE_MAX,
+ * be rewritten without touching the others. Empty lanes: add = infinity,
  * rescale = 0, code bits 0.
  */
 typedef struct VrEdgeFactors
@@ -323,7 +332,7 @@ extern void VrLaneCopy(int code_bits, uint8 *dst, VrEdgeFactors *dst_factors,
 static inline bool
 VrLaneIsEmpty(const VrEdgeFactors *factors, int lane)
 {
-	return factors->add[lane] >= VR_ESTIMATE_MAX;
+	return factors->add[lane] > VR_ESTIMATE_MAX;
 }
 
 /*
@@ -341,9 +350,13 @@ extern float VrEdgeNorm(int padded, int code_bits, const VrEdgeFactors *factors,
  * VR_ESTIMATE_MAX and so are never in the mask for a limit up to that. block
  * needs no alignment. Estimates can be negative.
  */
-extern uint32 VrEstimate32(const VrQuantQuery *query, float g,
-						   const uint8 *block, const VrEdgeFactors *factors,
-						   float limit, float est[VR_QUANT_LANES]);
+static inline uint32
+VrEstimate32(const VrQuantQuery *query, float g, const uint8 *block,
+			 const VrEdgeFactors *factors, float limit,
+			 float est[VR_QUANT_LANES])
+{
+	return query->estimate(query, g, block, factors, limit, est);
+}
 
 /* ---------------------------------------------------------------- dispatch */
 
@@ -356,19 +369,19 @@ typedef struct VrQuantKernels
 	/* table, step and bias from q */
 	void (*make_lut)(int code_bits, const float *q, uint8 *lut, float *step,
 					 float *bias);
-	/* q16, hi, lo and their sums; *sq = sum q16^2, *cross = sum q q16 */
-	void (*make_ints)(int padded, const float *q, float inv_scale, int16 *q16,
-					  int8 *hi, int8 *lo, int32 *sums, double *sq,
-					  double *cross);
+	/* q16 = round(q / step), hi, lo; sums[] of hi, lo; *cross = <q, q16> */
+	void (*make_ints)(int padded, const float *q, float inv_step, int16 *q16,
+					  int8 *hi, int8 *lo, int32 sums[2], float *cross);
 	/* exact sums of table entries; the same in every set */
 	void (*accumulate32)(int code_bits, const uint8 *block, const uint8 *lut,
 						 uint32 acc[VR_QUANT_LANES]);
-	uint32 (*estimate32)(const VrQuantQuery *query, float g, const uint8 *block,
-						 const VrEdgeFactors *factors, float limit,
-						 float est[VR_QUANT_LANES]);
-	/* bits and sums: sums[0] = <s,r>, sums[1] = <s,v>, sums[2] = |r|^2 */
+	VrEstimateFn estimate32;
+	/*
+	 * Bits of u - v, byte i of them at row[i * stride]; sums[0] = <s,r>,
+	 * sums[1] = <s,v>, sums[2] = |r|^2.
+	 */
 	void (*edge_bits)(int padded, int code_bits, const float *v, const float *u,
-					  uint8 *row, float sums[3]);
+					  uint8 *row, int stride, float sums[3]);
 	VrOwnDistanceFn distance[VR_OWN_NKINDS];
 	VrOwnDistanceFn distance_fine; /* I8X2, both planes */
 	VrOwnPairFn pair[VR_OWN_NKINDS];

@@ -1,0 +1,422 @@
+/*
+ * quant_own.c
+ *		Encoding and decoding of a vertex's own vector, and the entry points of
+ *		its distances.
+ */
+#include "c.h"
+
+#include "distance/distance.h"
+#include "quant/quant_private.h"
+
+/* How far ahead the batch functions prefetch, and how many lines of each. */
+#define OWN_PREFETCH_AHEAD 2
+#define OWN_PREFETCH_BYTES 512
+
+static const char *const own_names[VR_OWN_NKINDS] = {
+	"auto", "f32", "f16", "int8", "int8x2", "int4", "int2"};
+
+const char *
+VrOwnKindName(VrOwnKind kind)
+{
+	return (unsigned) kind < VR_OWN_NKINDS ? own_names[kind] : "unknown";
+}
+
+bool
+VrOwnKindFromName(const char *name, VrOwnKind *kind)
+{
+	for (int i = 0; i < VR_OWN_NKINDS; i++)
+		if (strcmp(name, own_names[i]) == 0)
+		{
+			*kind = (VrOwnKind) i;
+			return true;
+		}
+	return false;
+}
+
+/* Bytes in use, before rounding. */
+static int
+own_exact_bytes(VrOwnKind kind, int padded)
+{
+	switch (kind)
+	{
+		case VR_OWN_F32:
+			return padded * 4;
+		case VR_OWN_F16:
+		case VR_OWN_I8X2:
+			return padded * 2;
+		case VR_OWN_I8:
+			return padded;
+		case VR_OWN_I4:
+			return padded / 2;
+		case VR_OWN_I2:
+			return padded / 4;
+		case VR_OWN_AUTO:
+			break;
+	}
+	return 0;
+}
+
+int
+VrOwnBytes(VrOwnKind kind, int padded)
+{
+	return (own_exact_bytes(kind, padded) + 7) & ~7;
+}
+
+float
+VrOwnSigma(VrOwnKind kind, int padded)
+{
+	/* |e| / |x| for Gaussian coordinates, which rotated ones resemble */
+	static const float loss[VR_OWN_NKINDS] = {
+		0.0f, 0.0f, 0.00018f, 0.0075f, 0.0075f, 0.107f, 0.345f};
+
+	return 2.0f * loss[kind] / sqrtf((float) padded);
+}
+
+static float
+own_max_abs(int n, const float *x)
+{
+	float part[8] = {0};
+
+	for (int j = 0; j < n; j += 8)
+		for (int i = 0; i < 8; i++)
+		{
+			float a = fabsf(x[j + i]);
+
+			part[i] = a > part[i] ? a : part[i];
+		}
+	for (int i = 1; i < 8; i++)
+		part[0] = part[i] > part[0] ? part[i] : part[0];
+	return part[0];
+}
+
+/* Fills head from what was stored: sums of xhat^2 and (x - xhat)^2. */
+static void
+own_set_head(VrOwnHead *head, float scale, double hat2, double err2)
+{
+	head->norm2 = (float) (hat2 - err2);
+	head->scale = scale;
+	head->err = (float) sqrt(err2);
+}
+
+static void
+own_encode_f32(int n, const float *x, VrOwnHead *head, float *data)
+{
+	double norm2 = 0.0;
+
+	memcpy(data, x, sizeof(float) * n);
+	for (int j = 0; j < n; j++)
+		norm2 += (double) x[j] * x[j];
+	own_set_head(head, 1.0f, norm2, 0.0);
+}
+
+/*
+ * float16 has five bits of exponent; the common factor moves the largest
+ * coordinate to the top of its range, so that vectors of any norm keep eleven
+ * bits in every coordinate that matters.
+ */
+static void
+own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
+{
+	float biggest = own_max_abs(n, x);
+	float scale = 1.0f;
+	float inv = 1.0f;
+	double hat2 = 0.0;
+	double err2 = 0.0;
+
+	if (biggest > 0.0f)
+	{
+		int exponent;
+
+		frexpf(biggest, &exponent);
+		/* largest becomes 2^14 .. 2^15; keep both factors normal */
+		exponent -= 15;
+		if (exponent < -120)
+			exponent = -120;
+		scale = ldexpf(1.0f, exponent);
+		inv = ldexpf(1.0f, -exponent);
+	}
+	for (int j = 0; j < n; j += 64)
+	{
+		float scaled[64];
+		int count = n - j < 64 ? n - j : 64;
+		double part_hat = 0.0;
+		double part_err = 0.0;
+
+		for (int i = 0; i < count; i++)
+			scaled[i] = x[j + i] * inv;
+		VrDistance->f32_to_f16(count, scaled, data + j);
+		for (int i = 0; i < count; i++)
+		{
+			float hat = scale * quant_half_to_float(data[j + i]);
+			float e = x[j + i] - hat;
+
+			part_hat += (double) hat * hat;
+			part_err += (double) e * e;
+		}
+		hat2 += part_hat;
+		err2 += part_err;
+	}
+	own_set_head(head, scale, hat2, err2);
+}
+
+/* Codes c + 128, c = round(x / scale) in -127..127; and the head. */
+static void
+own_encode_i8(int n, const float *x, VrOwnHead *head, uint8 *codes)
+{
+	float scale = own_max_abs(n, x) / 127.0f;
+	float inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
+	double hat2 = 0.0;
+	double err2 = 0.0;
+
+	for (int j = 0; j < n; j += 16)
+	{
+		float part_hat = 0.0f;
+		float part_err = 0.0f;
+
+		for (int i = 0; i < 16; i++)
+		{
+			float c = quant_round(x[j + i] * inv);
+			float e = x[j + i] - c * scale;
+
+			codes[j + i] = (uint8) ((int32) c + 128);
+			part_hat += c * c;
+			part_err += e * e;
+		}
+		hat2 += part_hat;
+		err2 += part_err;
+	}
+	own_set_head(head, scale, hat2 * scale * scale, err2);
+}
+
+static void
+own_encode_i8x2(int n, const float *x, VrOwnHead *head, uint8 *codes)
+{
+	float fine;
+	float inv;
+
+	own_encode_i8(n, x, head, codes);
+	fine = head->scale / VR_I8X2_STEPS;
+	inv = fine > 1.0e-37f ? 1.0f / fine : 0.0f;
+	for (int j = 0; j < n; j++)
+	{
+		float rest = x[j] - head->scale * ((float) codes[j] - 128.0f);
+		float c = quant_round(rest * inv);
+
+		c = c > 127.0f ? 127.0f : (c < -127.0f ? -127.0f : c);
+		codes[n + j] = (uint8) ((int32) c + 128);
+	}
+}
+
+/* Code of x in 0 .. levels - 1 for the mid-rise grid of this step. */
+static inline int32
+own_level(float x, float inv, int levels)
+{
+	float f = x * inv + 0.5f * (float) (levels - 1);
+
+	f = f > 0.0f ? f : 0.0f;
+	f = f < (float) (levels - 1) ? f : (float) (levels - 1);
+	return (int32) quant_round(f);
+}
+
+/*
+ * Few bits: the step starts at the best for a Gaussian of this variance and is
+ * refitted by least squares to the codes it gave, twice. Coordinate j + t * (n
+ * / parts) lies in bits [t * width, ...) of byte j.
+ */
+static void
+own_encode_packed(int n, const float *x, int parts, int width, float gauss,
+				  VrOwnHead *head, uint8 *data)
+{
+	int levels = 1 << width;
+	float middle = 0.5f * (float) (levels - 1);
+	double norm2 = 0.0;
+	double hat2 = 0.0;
+	double err2 = 0.0;
+	float scale;
+	float inv;
+
+	for (int j = 0; j < n; j++)
+		norm2 += (double) x[j] * x[j];
+	scale = gauss * (float) sqrt(norm2 / n);
+	for (int round = 0; round < 2; round++)
+	{
+		double xy = 0.0;
+		double yy = 0.0;
+
+		inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
+		for (int j = 0; j < n; j++)
+		{
+			float y = (float) own_level(x[j], inv, levels) - middle;
+
+			xy += (double) x[j] * y;
+			yy += (double) y * y;
+		}
+		scale = xy > 0.0 ? (float) (xy / yy) : 0.0f;
+	}
+	inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
+	memset(data, 0, n / parts);
+	for (int t = 0; t < parts; t++)
+		for (int j = 0; j < n / parts; j++)
+		{
+			float value = x[t * (n / parts) + j];
+			int32 c = own_level(value, inv, levels);
+			float hat = scale * ((float) c - middle);
+
+			data[j] |= (uint8) (c << (t * width));
+			hat2 += (double) hat * hat;
+			err2 += (double) (value - hat) * (value - hat);
+		}
+	own_set_head(head, scale, hat2, err2);
+}
+
+void
+VrOwnEncode(VrOwnKind kind, int padded, const float *x, VrOwnHead *head,
+			void *data)
+{
+	int used = own_exact_bytes(kind, padded);
+
+	memset((char *) data + used, 0, VrOwnBytes(kind, padded) - used);
+	switch (kind)
+	{
+		case VR_OWN_F32:
+			own_encode_f32(padded, x, head, data);
+			break;
+		case VR_OWN_F16:
+			own_encode_f16(padded, x, head, data);
+			break;
+		case VR_OWN_I8:
+			own_encode_i8(padded, x, head, data);
+			break;
+		case VR_OWN_I8X2:
+			own_encode_i8x2(padded, x, head, data);
+			break;
+		case VR_OWN_I4:
+			own_encode_packed(padded, x, 2, 4, 0.3352f, head, data);
+			break;
+		case VR_OWN_I2:
+			own_encode_packed(padded, x, 4, 2, 0.9957f, head, data);
+			break;
+		case VR_OWN_AUTO:
+			break;
+	}
+}
+
+static void
+own_decode_packed(int n, int parts, int width, float scale, const uint8 *data,
+				  float *x)
+{
+	int mask = (1 << width) - 1;
+	float middle = 0.5f * (float) mask;
+
+	for (int t = 0; t < parts; t++)
+		for (int j = 0; j < n / parts; j++)
+			x[t * (n / parts) + j] =
+				scale * ((float) ((data[j] >> (t * width)) & mask) - middle);
+}
+
+void
+VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
+			float *x)
+{
+	const uint8 *codes = data;
+	const vr_half *halves = data;
+
+	switch (kind)
+	{
+		case VR_OWN_F32:
+			memcpy(x, data, sizeof(float) * padded);
+			break;
+		case VR_OWN_F16:
+			for (int j = 0; j < padded; j++)
+				x[j] = head->scale * quant_half_to_float(halves[j]);
+			break;
+		case VR_OWN_I8:
+			for (int j = 0; j < padded; j++)
+				x[j] = head->scale * ((float) codes[j] - 128.0f);
+			break;
+		case VR_OWN_I8X2:
+			for (int j = 0; j < padded; j++)
+				x[j] = head->scale *
+					   (((float) codes[j] - 128.0f) +
+						((float) codes[padded + j] - 128.0f) / VR_I8X2_STEPS);
+			break;
+		case VR_OWN_I4:
+			own_decode_packed(padded, 2, 4, head->scale, codes, x);
+			break;
+		case VR_OWN_I2:
+			own_decode_packed(padded, 4, 2, head->scale, codes, x);
+			break;
+		case VR_OWN_AUTO:
+			break;
+	}
+}
+
+float
+VrOwnDistanceFine(const VrQuantQuery *query, const VrOwnHead *head,
+				  const void *data)
+{
+	if (query->own == VR_OWN_I8X2)
+		return VrQuant->distance_fine(query, head, data);
+	return query->distance(query, head, data);
+}
+
+static inline void
+own_prefetch(const VrOwnHead *head, const void *data, int bytes)
+{
+	VR_PREFETCH(head);
+	for (int i = 0; i < bytes; i += 64)
+		VR_PREFETCH((const char *) data + i);
+}
+
+/* Lines worth asking for: the hardware follows the stream after a few. */
+static int
+own_prefetch_bytes(VrOwnKind kind, int padded)
+{
+	int bytes = own_exact_bytes(kind == VR_OWN_I8X2 ? VR_OWN_I8 : kind, padded);
+
+	return bytes < OWN_PREFETCH_BYTES ? bytes : OWN_PREFETCH_BYTES;
+}
+
+void
+VrOwnDistanceBatch(const VrQuantQuery *query, int count,
+				   const VrOwnHead *const *heads, const void *const *data,
+				   float *out)
+{
+	int bytes = own_prefetch_bytes(query->own, query->padded);
+
+	for (int i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
+		own_prefetch(heads[i], data[i], bytes);
+	for (int i = 0; i < count; i++)
+	{
+		if (i + OWN_PREFETCH_AHEAD < count)
+			own_prefetch(heads[i + OWN_PREFETCH_AHEAD],
+						 data[i + OWN_PREFETCH_AHEAD], bytes);
+		out[i] = query->distance(query, heads[i], data[i]);
+	}
+}
+
+float
+VrOwnPairDistance(VrOwnKind kind, int padded, const VrOwnHead *ha,
+				  const void *a, const VrOwnHead *hb, const void *b)
+{
+	return VrQuant->pair[kind](padded, ha, a, hb, b);
+}
+
+void
+VrOwnPairBatch(VrOwnKind kind, int padded, const VrOwnHead *ha, const void *a,
+			   int count, const VrOwnHead *const *heads,
+			   const void *const *data, float *out)
+{
+	VrOwnPairFn pair = VrQuant->pair[kind];
+	int bytes = own_prefetch_bytes(kind, padded);
+
+	for (int i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
+		own_prefetch(heads[i], data[i], bytes);
+	for (int i = 0; i < count; i++)
+	{
+		if (i + OWN_PREFETCH_AHEAD < count)
+			own_prefetch(heads[i + OWN_PREFETCH_AHEAD],
+						 data[i + OWN_PREFETCH_AHEAD], bytes);
+		out[i] = pair(padded, ha, a, heads[i], data[i]);
+	}
+}
