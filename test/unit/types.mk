@@ -1,0 +1,1 @@
+types_parse_SRC = src/types/float_parse.c
