@@ -145,6 +145,7 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	size_t i = 0;
 	int k;
 
+	VR_DISTANCE_UNROLL
 	for (k = 0; k < AVX512_SUMS; k++)
 		s[0][k] = s[1][k] = s[2][k] = _mm512_setzero_ps();
 

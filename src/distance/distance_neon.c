@@ -139,6 +139,7 @@ neon_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	size_t i = 0;
 	int k;
 
+	VR_DISTANCE_UNROLL
 	for (k = 0; k < NEON_SUMS; k++)
 		s[0][k] = s[1][k] = s[2][k] = vdupq_n_f32(0.0f);
 

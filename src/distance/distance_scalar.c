@@ -18,7 +18,7 @@
 #define SCALAR_LANES 16
 
 VR_DISTANCE_INLINE float
-scalar_load(VrDistanceElem elem, const void *p, int i)
+scalar_load(VrDistanceElem elem, const void *p, size_t i)
 {
 	return elem == VR_ELEM_F32 ? ((const float *) p)[i]
 							   : VrHalfToFloatInline(((const vr_half *) p)[i]);
@@ -48,13 +48,13 @@ scalar_reduce(float *lanes)
 }
 
 VR_DISTANCE_INLINE float
-scalar_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
+scalar_sum(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 		   VrDistanceElem eb, const void *b)
 {
 	float lanes[SCALAR_LANES] = {0};
 	float rest = 0.0f;
-	int i = 0;
-	int l;
+	size_t i = 0;
+	size_t l;
 
 	for (; i + SCALAR_LANES <= n; i += SCALAR_LANES)
 		for (l = 0; l < SCALAR_LANES; l++)
