@@ -49,17 +49,24 @@ avx2_load_rest(VrDistanceElem elem, const void *p, size_t i, size_t n)
 	return _mm256_and_ps(keep, avx2_load(elem, p, n - AVX2_WIDTH));
 }
 
+/*
+ * sum + term. With float16 among the operands, subtraction and addition are
+ * multiply-adds by one, the same to the bit: conversions need the ports that
+ * additions go to, on AMD and since Alder Lake on Intel.
+ */
 AVX2 VR_DISTANCE_INLINE __m256
-avx2_add_term(VrDistanceTerm term, __m256 sum, __m256 a, __m256 b)
+avx2_add_term(VrDistanceTerm term, bool f16, __m256 sum, __m256 a, __m256 b)
 {
+	const __m256 one = _mm256_set1_ps(1.0f);
 	__m256 d;
 
 	if (term == VR_TERM_IP)
 		return _mm256_fmadd_ps(a, b, sum);
-	d = _mm256_sub_ps(a, b);
-	if (term == VR_TERM_L1)
-		return _mm256_add_ps(sum, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d));
-	return _mm256_fmadd_ps(d, d, sum);
+	d = f16 ? _mm256_fmsub_ps(a, one, b) : _mm256_sub_ps(a, b);
+	if (term == VR_TERM_L2SQ)
+		return _mm256_fmadd_ps(d, d, sum);
+	d = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d);
+	return f16 ? _mm256_fmadd_ps(d, one, sum) : _mm256_add_ps(sum, d);
 }
 
 AVX2 VR_DISTANCE_INLINE float
@@ -83,6 +90,7 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 		  VrDistanceElem eb, const void *const *rows, const int count,
 		  float *out)
 {
+	const bool f16 = ea == VR_ELEM_F16 || eb == VR_ELEM_F16;
 	__m256 s[AVX2_BATCH][AVX2_SUMS];
 	size_t i = 0;
 	int k;
@@ -99,7 +107,7 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 
 			for (r = 0; r < count; r++)
 				s[r][k] =
-					avx2_add_term(term, s[r][k], x,
+					avx2_add_term(term, f16, s[r][k], x,
 								  avx2_load(eb, rows[r], i + k * AVX2_WIDTH));
 		}
 
@@ -111,8 +119,8 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 			const __m256 x = avx2_load(ea, a, i);
 
 			for (r = 0; r < count; r++)
-				s[r][k] =
-					avx2_add_term(term, s[r][k], x, avx2_load(eb, rows[r], i));
+				s[r][k] = avx2_add_term(term, f16, s[r][k], x,
+										avx2_load(eb, rows[r], i));
 			i += AVX2_WIDTH;
 		}
 	if (i < n)
@@ -121,7 +129,7 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 
 		for (r = 0; r < count; r++)
 			s[r][AVX2_SUMS - 1] =
-				avx2_add_term(term, s[r][AVX2_SUMS - 1], x,
+				avx2_add_term(term, f16, s[r][AVX2_SUMS - 1], x,
 							  avx2_load_rest(eb, rows[r], i, n));
 	}
 
@@ -156,8 +164,11 @@ avx2_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 		VR_DISTANCE_UNROLL
 		for (k = 0; k < AVX2_SUMS; k++)
 		{
-			const __m256 x = avx2_load(elem, a, i + k * AVX2_WIDTH);
-			const __m256 y = avx2_load(elem, b, i + k * AVX2_WIDTH);
+			__m256 x = avx2_load(elem, a, i + k * AVX2_WIDTH);
+			__m256 y = avx2_load(elem, b, i + k * AVX2_WIDTH);
+
+			VR_DISTANCE_KEEP(x);
+			VR_DISTANCE_KEEP(y);
 
 			s[0][k] = _mm256_fmadd_ps(x, y, s[0][k]);
 			s[1][k] = _mm256_fmadd_ps(x, x, s[1][k]);
@@ -279,6 +290,7 @@ avx2_f16_to_f32(int n, const vr_half *src, float *dst)
 		VrDistanceScalar.f16_to_f32(n, src, dst);
 		return;
 	}
+	VR_DISTANCE_UNROLL
 	for (; i + AVX2_WIDTH <= n; i += AVX2_WIDTH)
 		_mm256_storeu_ps(dst + i, avx2_load(VR_ELEM_F16, src, i));
 	if (i < n)
@@ -304,6 +316,7 @@ avx2_f32_to_f16(int n, const float *src, vr_half *dst)
 		VrDistanceScalar.f32_to_f16(n, src, dst);
 		return;
 	}
+	VR_DISTANCE_UNROLL
 	for (; i + AVX2_WIDTH <= n; i += AVX2_WIDTH)
 		avx2_store_half(src + i, dst + i);
 	if (i < n)
@@ -385,35 +398,19 @@ avx2_count_xor(const unsigned char *a, const unsigned char *b, size_t i)
 		_mm256_xor_si256(avx2_load_bytes(a, i), avx2_load_bytes(b, i)));
 }
 
-/* The last n bytes, fewer than a register. */
-AVX2 VR_DISTANCE_INLINE void
-avx2_count_rest(size_t n, const unsigned char *a, const unsigned char *b,
-				uint64 *differ, uint64 *both)
-{
-	while (n > 0)
-	{
-		const size_t bytes = Min(n, sizeof(uint64));
-		uint64 x = 0;
-		uint64 y = 0;
-
-		memcpy(&x, a, bytes);
-		memcpy(&y, b, bytes);
-		*differ += __builtin_popcountll(x ^ y);
-		*both += __builtin_popcountll(x & y);
-		a += bytes;
-		b += bytes;
-		n -= bytes;
-	}
-}
-
 AVX2 uint64
 VrDistanceHammingAvx2(int n, const unsigned char *a, const unsigned char *b)
 {
 	__m256i sums = _mm256_setzero_si256();
-	uint64 differ;
+	uint64 differ = 0;
 	uint64 both = 0;
 	size_t i = 0;
 
+	if (n < VR_DISTANCE_FEW_BYTES)
+	{
+		VrCountFewBytes(n, a, b, &differ, &both);
+		return differ;
+	}
 	/* A byte counts to 8 per register: four fit, and share one addition. */
 	for (; i + 128 <= n; i += 128)
 		sums = avx2_add_bytes(
@@ -425,7 +422,7 @@ VrDistanceHammingAvx2(int n, const unsigned char *a, const unsigned char *b)
 	for (; i + 32 <= n; i += 32)
 		sums = avx2_add_bytes(sums, avx2_count_xor(a, b, i));
 	differ = avx2_reduce_epi64(sums);
-	avx2_count_rest(n - i, a + i, b + i, &differ, &both);
+	VrCountFewBytes(n - i, a + i, b + i, &differ, &both);
 	return differ;
 }
 
@@ -435,9 +432,16 @@ VrDistanceJaccardAvx2(int n, const unsigned char *a, const unsigned char *b,
 {
 	__m256i differ_sums = _mm256_setzero_si256();
 	__m256i both_sums = _mm256_setzero_si256();
-	uint64 differ;
+	uint64 differ = 0;
 	size_t i = 0;
 
+	if (n < VR_DISTANCE_FEW_BYTES)
+	{
+		*both = 0;
+		VrCountFewBytes(n, a, b, &differ, both);
+		*any = differ + *both;
+		return;
+	}
 	for (; i + 64 <= n; i += 64)
 	{
 		const __m256i x0 = avx2_load_bytes(a, i);
@@ -467,7 +471,7 @@ VrDistanceJaccardAvx2(int n, const unsigned char *a, const unsigned char *b,
 	}
 	differ = avx2_reduce_epi64(differ_sums);
 	*both = avx2_reduce_epi64(both_sums);
-	avx2_count_rest(n - i, a + i, b + i, &differ, both);
+	VrCountFewBytes(n - i, a + i, b + i, &differ, both);
 	*any = differ + *both;
 }
 

@@ -15,10 +15,12 @@
 
 #include <immintrin.h>
 
-#define AVX512 VR_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")
+#define AVX512                                                                 \
+	VR_TARGET("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")
 #define AVX512_POPCNT                                                          \
 	VR_TARGET(                                                                 \
-		"avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,f16c")
+		"avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,f16c,"    \
+		"popcnt")
 
 #define AVX512_WIDTH 16 /* elements in a register */
 #define AVX512_SUMS 4   /* running sums */
@@ -51,17 +53,24 @@ avx512_mask(size_t count)
 	return (__mmask16) ((1U << count) - 1);
 }
 
+/*
+ * sum + term. With float16 among the operands, subtraction and addition are
+ * multiply-adds by one, the same to the bit: conversions need the ports that
+ * additions go to, on AMD and since Alder Lake on Intel.
+ */
 AVX512 VR_DISTANCE_INLINE __m512
-avx512_add_term(VrDistanceTerm term, __m512 sum, __m512 a, __m512 b)
+avx512_add_term(VrDistanceTerm term, bool f16, __m512 sum, __m512 a, __m512 b)
 {
+	const __m512 one = _mm512_set1_ps(1.0f);
 	__m512 d;
 
 	if (term == VR_TERM_IP)
 		return _mm512_fmadd_ps(a, b, sum);
-	d = _mm512_sub_ps(a, b);
-	if (term == VR_TERM_L1)
-		return _mm512_add_ps(sum, _mm512_abs_ps(d));
-	return _mm512_fmadd_ps(d, d, sum);
+	d = f16 ? _mm512_fmsub_ps(a, one, b) : _mm512_sub_ps(a, b);
+	if (term == VR_TERM_L2SQ)
+		return _mm512_fmadd_ps(d, d, sum);
+	d = _mm512_abs_ps(d);
+	return f16 ? _mm512_fmadd_ps(d, one, sum) : _mm512_add_ps(sum, d);
 }
 
 AVX512 VR_DISTANCE_INLINE float
@@ -80,6 +89,7 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 			VrDistanceElem eb, const void *const *rows, const int count,
 			float *out)
 {
+	const bool f16 = ea == VR_ELEM_F16 || eb == VR_ELEM_F16;
 	__m512 s[AVX512_BATCH][AVX512_SUMS];
 	size_t i = 0;
 	int k;
@@ -96,7 +106,7 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 
 			for (r = 0; r < count; r++)
 				s[r][k] = avx512_add_term(
-					term, s[r][k], x,
+					term, f16, s[r][k], x,
 					avx512_load(eb, rows[r], i + k * AVX512_WIDTH));
 		}
 
@@ -108,7 +118,7 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 			const __m512 x = avx512_load(ea, a, i);
 
 			for (r = 0; r < count; r++)
-				s[r][k] = avx512_add_term(term, s[r][k], x,
+				s[r][k] = avx512_add_term(term, f16, s[r][k], x,
 										  avx512_load(eb, rows[r], i));
 			i += AVX512_WIDTH;
 		}
@@ -119,7 +129,7 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 
 		for (r = 0; r < count; r++)
 			s[r][AVX512_SUMS - 1] =
-				avx512_add_term(term, s[r][AVX512_SUMS - 1], x,
+				avx512_add_term(term, f16, s[r][AVX512_SUMS - 1], x,
 								avx512_load_masked(eb, rows[r], i, mask));
 	}
 
@@ -154,8 +164,11 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 		VR_DISTANCE_UNROLL
 		for (k = 0; k < AVX512_SUMS; k++)
 		{
-			const __m512 x = avx512_load(elem, a, i + k * AVX512_WIDTH);
-			const __m512 y = avx512_load(elem, b, i + k * AVX512_WIDTH);
+			__m512 x = avx512_load(elem, a, i + k * AVX512_WIDTH);
+			__m512 y = avx512_load(elem, b, i + k * AVX512_WIDTH);
+
+			VR_DISTANCE_KEEP(x);
+			VR_DISTANCE_KEEP(y);
 
 			s[0][k] = _mm512_fmadd_ps(x, y, s[0][k]);
 			s[1][k] = _mm512_fmadd_ps(x, x, s[1][k]);
@@ -270,6 +283,7 @@ avx512_f16_to_f32(int n, const vr_half *src, float *dst)
 {
 	size_t i = 0;
 
+	VR_DISTANCE_UNROLL
 	for (; i + AVX512_WIDTH <= n; i += AVX512_WIDTH)
 		_mm512_storeu_ps(dst + i, avx512_load(VR_ELEM_F16, src, i));
 	if (i < n)
@@ -286,6 +300,7 @@ avx512_f32_to_f16(int n, const float *src, vr_half *dst)
 {
 	size_t i = 0;
 
+	VR_DISTANCE_UNROLL
 	for (; i + AVX512_WIDTH <= n; i += AVX512_WIDTH)
 		_mm256_storeu_si256((__m256i *) (dst + i),
 							_mm512_cvtps_ph(_mm512_loadu_ps(src + i),
@@ -334,37 +349,41 @@ avx512_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 		avx512_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
+/* Bytes i to n, at most a register of them, among zeroes. */
 AVX512_POPCNT VR_DISTANCE_INLINE __m512i
-avx512_load_bytes(const unsigned char *p, size_t i, __mmask64 mask)
+avx512_load_bytes(const unsigned char *p, size_t i, size_t n)
 {
-	return _mm512_maskz_loadu_epi8(mask, p + i);
+	return _mm512_maskz_loadu_epi8(~(uint64) 0 >> (64 - (n - i)), p + i);
+}
+
+AVX512_POPCNT VR_DISTANCE_INLINE __m512i
+avx512_add_bits(__m512i sum, __m512i x)
+{
+	return _mm512_add_epi64(sum, _mm512_popcnt_epi64(x));
 }
 
 AVX512_POPCNT static uint64
 avx512_hamming(int n, const unsigned char *a, const unsigned char *b)
 {
-	__m512i s[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+	__m512i sum = _mm512_setzero_si512();
 	size_t i = 0;
-	int k;
 
-	for (; i + 128 <= n; i += 128)
-		for (k = 0; k < 2; k++)
-			s[k] = _mm512_add_epi64(s[k],
-									_mm512_popcnt_epi64(_mm512_xor_si512(
-										_mm512_loadu_si512(a + i + 64 * k),
-										_mm512_loadu_si512(b + i + 64 * k))));
-	VR_DISTANCE_UNROLL
-	for (k = 0; k < 2; k++)
-		if (i < n)
-		{
-			const __mmask64 mask = ~(uint64) 0 >> (64 - Min(n - i, 64));
+	if (n < VR_DISTANCE_FEW_BYTES)
+	{
+		uint64 differ = 0;
+		uint64 both = 0;
 
-			s[k] = _mm512_add_epi64(s[k], _mm512_popcnt_epi64(_mm512_xor_si512(
-											  avx512_load_bytes(a, i, mask),
-											  avx512_load_bytes(b, i, mask))));
-			i += 64;
-		}
-	return _mm512_reduce_add_epi64(_mm512_add_epi64(s[0], s[1]));
+		VrCountFewBytes(n, a, b, &differ, &both);
+		return differ;
+	}
+	for (; i + 64 <= n; i += 64)
+		sum = avx512_add_bits(sum, _mm512_xor_si512(_mm512_loadu_si512(a + i),
+													_mm512_loadu_si512(b + i)));
+	if (i < n)
+		sum =
+			avx512_add_bits(sum, _mm512_xor_si512(avx512_load_bytes(a, i, n),
+												  avx512_load_bytes(b, i, n)));
+	return _mm512_reduce_add_epi64(sum);
 }
 
 AVX512_POPCNT static void
@@ -373,18 +392,32 @@ avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
 {
 	__m512i in_both = _mm512_setzero_si512();
 	__m512i in_any = _mm512_setzero_si512();
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < n; i += 64)
+	if (n < VR_DISTANCE_FEW_BYTES)
 	{
-		const __mmask64 mask = ~(uint64) 0 >> (64 - Min(n - i, 64));
-		const __m512i x = avx512_load_bytes(a, i, mask);
-		const __m512i y = avx512_load_bytes(b, i, mask);
+		uint64 differ = 0;
 
-		in_both = _mm512_add_epi64(in_both,
-								   _mm512_popcnt_epi64(_mm512_and_si512(x, y)));
-		in_any = _mm512_add_epi64(in_any,
-								  _mm512_popcnt_epi64(_mm512_or_si512(x, y)));
+		*both = 0;
+		VrCountFewBytes(n, a, b, &differ, both);
+		*any = differ + *both;
+		return;
+	}
+	for (; i + 64 <= n; i += 64)
+	{
+		const __m512i x = _mm512_loadu_si512(a + i);
+		const __m512i y = _mm512_loadu_si512(b + i);
+
+		in_both = avx512_add_bits(in_both, _mm512_and_si512(x, y));
+		in_any = avx512_add_bits(in_any, _mm512_or_si512(x, y));
+	}
+	if (i < n)
+	{
+		const __m512i x = avx512_load_bytes(a, i, n);
+		const __m512i y = avx512_load_bytes(b, i, n);
+
+		in_both = avx512_add_bits(in_both, _mm512_and_si512(x, y));
+		in_any = avx512_add_bits(in_any, _mm512_or_si512(x, y));
 	}
 	*both = _mm512_reduce_add_epi64(in_both);
 	*any = _mm512_reduce_add_epi64(in_any);

@@ -38,7 +38,7 @@ static bool
 choose_has_avx2(void)
 {
 	return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-		   choose_has_f16c();
+		   __builtin_cpu_supports("popcnt") && choose_has_f16c();
 }
 
 static bool

@@ -271,6 +271,7 @@ neon_f16_to_f32(int n, const vr_half *src, float *dst)
 		VrDistanceScalar.f16_to_f32(n, src, dst);
 		return;
 	}
+	VR_DISTANCE_UNROLL
 	for (; i + NEON_WIDTH <= n; i += NEON_WIDTH)
 		vst1q_f32(dst + i, neon_load(VR_ELEM_F16, src, i));
 	if (i < n)
@@ -294,6 +295,7 @@ neon_f32_to_f16(int n, const float *src, vr_half *dst)
 		VrDistanceScalar.f32_to_f16(n, src, dst);
 		return;
 	}
+	VR_DISTANCE_UNROLL
 	for (; i + NEON_WIDTH <= n; i += NEON_WIDTH)
 		neon_store_half(src + i, dst + i);
 	if (i < n)
@@ -347,27 +349,6 @@ neon_add_bytes(uint64x2_t sums, uint8x16_t x)
 	return vpadalq_u32(sums, vpaddlq_u16(vpaddlq_u8(x)));
 }
 
-/* The last n bytes, fewer than a register. */
-VR_DISTANCE_INLINE void
-neon_count_rest(size_t n, const unsigned char *a, const unsigned char *b,
-				uint64 *differ, uint64 *both)
-{
-	while (n > 0)
-	{
-		const size_t bytes = Min(n, sizeof(uint64));
-		uint64 x = 0;
-		uint64 y = 0;
-
-		memcpy(&x, a, bytes);
-		memcpy(&y, b, bytes);
-		*differ += __builtin_popcountll(x ^ y);
-		*both += __builtin_popcountll(x & y);
-		a += bytes;
-		b += bytes;
-		n -= bytes;
-	}
-}
-
 static uint64
 neon_hamming(int n, const unsigned char *a, const unsigned char *b)
 {
@@ -386,7 +367,7 @@ neon_hamming(int n, const unsigned char *a, const unsigned char *b)
 	for (; i + 16 <= n; i += 16)
 		sums = neon_add_bytes(sums, neon_count_xor(a, b, i));
 	differ = vaddvq_u64(sums);
-	neon_count_rest(n - i, a + i, b + i, &differ, &both);
+	VrCountFewBytes(n - i, a + i, b + i, &differ, &both);
 	return differ;
 }
 
@@ -409,7 +390,7 @@ neon_jaccard(int n, const unsigned char *a, const unsigned char *b,
 	}
 	differ = vaddvq_u64(differ_sums);
 	*both = vaddvq_u64(both_sums);
-	neon_count_rest(n - i, a + i, b + i, &differ, both);
+	VrCountFewBytes(n - i, a + i, b + i, &differ, both);
 	*any = differ + *both;
 }
 

@@ -23,6 +23,9 @@
  */
 #define VR_DISTANCE_IN_ORDER 8
 
+/* Bit strings shorter than this, in bytes, are counted word by word. */
+#define VR_DISTANCE_FEW_BYTES 32
+
 /*
  * A kernel's body is written once per set, for operands and a term that are
  * constants at each call, and inlined there.
@@ -31,6 +34,14 @@
 
 /* For short loops over running sums, which must end up in registers. */
 #define VR_DISTANCE_UNROLL _Pragma("GCC unroll 4")
+
+/*
+ * Makes the compiler keep a loaded register for its second use, where it would
+ * rather load it again although loads are what the loop waits for.
+ */
+#ifdef VR_DISTANCE_X86
+#define VR_DISTANCE_KEEP(x) __asm__("" : "+v"(x))
+#endif
 
 typedef enum VrDistanceElem
 {
@@ -82,25 +93,85 @@ VrBitsFloat(uint32 u)
 	return f;
 }
 
+static inline uint64
+VrLoadWord(const unsigned char *p)
+{
+	uint64 x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* Fewer than eight bytes, in some order that depends on their number only. */
+static inline uint64
+VrLoadBytes(const unsigned char *p, size_t n)
+{
+	uint64 x = 0;
+
+	while (n > 0)
+		x = x << 8 | p[--n];
+	return x;
+}
+
 /*
- * Exact. Selections rather than branches, so that loops over it vectorise. A
- * NaN keeps its sign and leading payload and becomes quiet, as hardware does.
+ * Adds the numbers of bits that differ and that are set in both. For few bytes:
+ * what is less than a register or two, where vectors do not pay.
+ */
+VR_DISTANCE_INLINE void
+VrCountFewBytes(size_t n, const unsigned char *a, const unsigned char *b,
+				uint64 *differ, uint64 *both)
+{
+	size_t i = 0;
+
+	for (; i + sizeof(uint64) <= n; i += sizeof(uint64))
+	{
+		const uint64 x = VrLoadWord(a + i);
+		const uint64 y = VrLoadWord(b + i);
+
+		*differ += __builtin_popcountll(x ^ y);
+		*both += __builtin_popcountll(x & y);
+	}
+	if (i < n)
+	{
+		const uint64 x = VrLoadBytes(a + i, n - i);
+		const uint64 y = VrLoadBytes(b + i, n - i);
+
+		*differ += __builtin_popcountll(x ^ y);
+		*both += __builtin_popcountll(x & y);
+	}
+}
+
+/* yes where the condition holds, no elsewhere, without a branch. */
+static inline uint32
+VrDistanceSelect(bool condition, uint32 yes, uint32 no)
+{
+	const uint32 mask = -(uint32) condition;
+
+	return (yes & mask) | (no & ~mask);
+}
+
+/*
+ * Exact. Without branches, so that loops over it vectorise. A NaN keeps its
+ * sign and leading payload and becomes quiet, as hardware does.
  */
 static inline float
 VrHalfToFloatInline(vr_half h)
 {
 	const uint32 sign = (uint32) (h & 0x8000) << 16;
 	const uint32 magnitude = (uint32) (h & 0x7fff) << 13;
-	const uint32 quiet = magnitude > 0x0f800000 ? 0x00400000 : 0;
+	const uint32 quiet =
+		VrDistanceSelect(magnitude > 0x0f800000, 0x00400000, 0);
 	/* moved from exponent bias 15 to 127, or from 31 to 255 */
 	const uint32 normal = magnitude + 0x38000000;
 	const uint32 special = (magnitude + 0x70000000) | quiet;
 	/* 2^-14 * (1 + m / 1024) less 2^-14 leaves m * 2^-24, normalised */
 	const float small =
 		VrBitsFloat(magnitude + 0x38800000) - VrBitsFloat(0x38800000);
-	const uint32 finite = magnitude < 0x00800000 ? VrFloatBits(small) : normal;
+	const uint32 finite =
+		VrDistanceSelect(magnitude < 0x00800000, VrFloatBits(small), normal);
 
-	return VrBitsFloat(sign | (magnitude >= 0x0f800000 ? special : finite));
+	return VrBitsFloat(
+		sign | VrDistanceSelect(magnitude >= 0x0f800000, special, finite));
 }
 
 /*
@@ -119,11 +190,14 @@ VrFloatToHalfInline(float f)
 	/* 0.5 has its last bit at 2^-24, as has a subnormal: the sum rounds */
 	const uint32 small =
 		VrFloatBits(VrBitsFloat(magnitude) + 0.5f) - 0x3f000000;
-	const uint32 finite = magnitude < 0x38800000 ? small : normal;
+	const uint32 finite =
+		VrDistanceSelect(magnitude < 0x38800000, small, normal);
 	const uint32 nan = 0x7e00 | ((magnitude >> 13) & 0x01ff);
-	const uint32 special = magnitude > 0x7f800000 ? nan : 0x7c00;
+	const uint32 special =
+		VrDistanceSelect(magnitude > 0x7f800000, nan, 0x7c00);
 
-	return (vr_half) (sign | (magnitude >= 0x47800000 ? special : finite));
+	return (vr_half) (sign | VrDistanceSelect(magnitude >= 0x47800000, special,
+											  finite));
 }
 
 #endif /* VR_DISTANCE_PRIVATE_H */

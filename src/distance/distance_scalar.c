@@ -16,6 +16,7 @@
 #include "distance/distance_private.h"
 
 #define SCALAR_LANES 16
+#define SCALAR_BLOCK 256 /* elements converted at a time */
 
 VR_DISTANCE_INLINE float
 scalar_load(VrDistanceElem elem, const void *p, size_t i)
@@ -65,16 +66,6 @@ scalar_sum(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 	return scalar_reduce(lanes) + rest;
 }
 
-VR_DISTANCE_INLINE void
-scalar_cosine(int n, VrDistanceElem elem, const void *a, const void *b,
-			  float *ip, float *aa, float *bb)
-{
-	/* Three sums would not all stay in registers: three passes do. */
-	*ip = scalar_sum(VR_TERM_IP, n, elem, a, elem, b);
-	*aa = scalar_sum(VR_TERM_IP, n, elem, a, elem, a);
-	*bb = scalar_sum(VR_TERM_IP, n, elem, b, elem, b);
-}
-
 static float
 scalar_l2sq_f32(int n, const float *a, const float *b)
 {
@@ -93,11 +84,67 @@ scalar_l1_f32(int n, const float *a, const float *b)
 	return scalar_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
+/* Four floats that compilers keep in a register if they have such ones. */
+typedef float ScalarFour __attribute__((vector_size(16)));
+
+#define SCALAR_FOURS (SCALAR_LANES / 4)
+
+VR_DISTANCE_INLINE ScalarFour
+scalar_load_four(const float *p)
+{
+	ScalarFour x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+VR_DISTANCE_INLINE float
+scalar_reduce_fours(const ScalarFour *s)
+{
+	const ScalarFour x = (s[0] + s[1]) + (s[2] + s[3]);
+
+	return (x[0] + x[1]) + (x[2] + x[3]);
+}
+
+/*
+ * As scalar_sum(), three sums at once. Written in vectors, since compilers
+ * make them of one sum in a loop, but not of three.
+ */
 static void
 scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 				  float *bb)
 {
-	scalar_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+	ScalarFour s[3][SCALAR_FOURS];
+	float rest[3] = {0};
+	size_t i = 0;
+	int k;
+
+	VR_DISTANCE_UNROLL
+	for (k = 0; k < SCALAR_FOURS; k++)
+		s[0][k] = s[1][k] = s[2][k] = (ScalarFour){0};
+
+	for (; i + SCALAR_LANES <= n; i += SCALAR_LANES)
+	{
+		VR_DISTANCE_UNROLL
+		for (k = 0; k < SCALAR_FOURS; k++)
+		{
+			const ScalarFour x = scalar_load_four(a + i + 4 * k);
+			const ScalarFour y = scalar_load_four(b + i + 4 * k);
+
+			s[0][k] += x * y;
+			s[1][k] += x * x;
+			s[2][k] += y * y;
+		}
+	}
+	for (; i < n; i++)
+	{
+		rest[0] += a[i] * b[i];
+		rest[1] += a[i] * a[i];
+		rest[2] += b[i] * b[i];
+	}
+	*ip = scalar_reduce_fours(s[0]) + rest[0];
+	*aa = scalar_reduce_fours(s[1]) + rest[1];
+	*bb = scalar_reduce_fours(s[2]) + rest[2];
 }
 
 static float
@@ -116,13 +163,6 @@ static float
 scalar_l1_f16(int n, const vr_half *a, const vr_half *b)
 {
 	return scalar_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
-}
-
-static void
-scalar_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
-				  float *aa, float *bb)
-{
-	scalar_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
 }
 
 static float
@@ -144,6 +184,33 @@ scalar_f16_to_f32(int n, const vr_half *src, float *dst)
 
 	for (i = 0; i < n; i++)
 		dst[i] = VrHalfToFloatInline(src[i]);
+}
+
+/* Converted a block at a time, once for all three sums. */
+static void
+scalar_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
+				  float *aa, float *bb)
+{
+	float x[SCALAR_BLOCK];
+	float y[SCALAR_BLOCK];
+	float sums[3] = {0};
+	int i;
+
+	for (i = 0; i < n; i += SCALAR_BLOCK)
+	{
+		float block[3];
+		const int m = Min(n - i, SCALAR_BLOCK);
+
+		scalar_f16_to_f32(m, a + i, x);
+		scalar_f16_to_f32(m, b + i, y);
+		scalar_cosine_f32(m, x, y, &block[0], &block[1], &block[2]);
+		sums[0] += block[0];
+		sums[1] += block[1];
+		sums[2] += block[2];
+	}
+	*ip = sums[0];
+	*aa = sums[1];
+	*bb = sums[2];
 }
 
 static void
@@ -172,28 +239,23 @@ scalar_add_bytes(uint64 x)
 	return (x * UINT64CONST(0x0101010101010101)) >> 56;
 }
 
-/* Up to eight bytes, the rest zero. */
 VR_DISTANCE_INLINE uint64
-scalar_load_bytes(const unsigned char *p, int n)
+scalar_count(uint64 x)
 {
-	uint64 x = 0;
-
-	memcpy(&x, p, n);
-	return x;
+	return scalar_add_bytes(scalar_count_bytes(x));
 }
 
 static uint64
 scalar_hamming(int n, const unsigned char *a, const unsigned char *b)
 {
 	uint64 sum = 0;
-	int i = 0;
+	size_t i = 0;
 
-	for (; i + 8 <= n; i += 8)
-		sum += scalar_add_bytes(scalar_count_bytes(
-			scalar_load_bytes(a + i, 8) ^ scalar_load_bytes(b + i, 8)));
+	for (; i + sizeof(uint64) <= n; i += sizeof(uint64))
+		sum += scalar_count(VrLoadWord(a + i) ^ VrLoadWord(b + i));
 	if (i < n)
-		sum += scalar_add_bytes(scalar_count_bytes(
-			scalar_load_bytes(a + i, n - i) ^ scalar_load_bytes(b + i, n - i)));
+		sum +=
+			scalar_count(VrLoadBytes(a + i, n - i) ^ VrLoadBytes(b + i, n - i));
 	return sum;
 }
 
@@ -203,17 +265,23 @@ scalar_jaccard(int n, const unsigned char *a, const unsigned char *b,
 {
 	uint64 in_both = 0;
 	uint64 in_any = 0;
-	int i = 0;
+	size_t i = 0;
 
-	while (i < n)
+	for (; i + sizeof(uint64) <= n; i += sizeof(uint64))
 	{
-		const int bytes = Min(8, n - i);
-		const uint64 x = scalar_load_bytes(a + i, bytes);
-		const uint64 y = scalar_load_bytes(b + i, bytes);
+		const uint64 x = VrLoadWord(a + i);
+		const uint64 y = VrLoadWord(b + i);
 
-		in_both += scalar_add_bytes(scalar_count_bytes(x & y));
-		in_any += scalar_add_bytes(scalar_count_bytes(x | y));
-		i += bytes;
+		in_both += scalar_count(x & y);
+		in_any += scalar_count(x | y);
+	}
+	if (i < n)
+	{
+		const uint64 x = VrLoadBytes(a + i, n - i);
+		const uint64 y = VrLoadBytes(b + i, n - i);
+
+		in_both += scalar_count(x & y);
+		in_any += scalar_count(x | y);
 	}
 	*both = in_both;
 	*any = in_any;
