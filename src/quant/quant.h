@@ -108,9 +108,10 @@ extern float VrOwnSigma(VrOwnKind kind, int padded);
 
 /*
  * A random orthogonal map from dim to P coordinates, given by its seed: the
- * same on every machine. Four rounds of random signs, a fast Hadamard
- * transform over the largest power of two that fits, and a 45 degree mixing of
- * the halves.
+ * same on every machine. Four rounds of random signs and a fast Hadamard
+ * transform over the largest power of two that fits, by turns over the first
+ * and over the last coordinates; after every second round a 45 degree mixing
+ * of the halves, unless the power of two is all there is.
  */
 typedef struct VrRotation
 {

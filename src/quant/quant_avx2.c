@@ -169,10 +169,10 @@ avx2_rotate(const VrRotation *rot, const float *mean, const float *in,
 		/* the next round's signs are applied while mixing this one's halves */
 		const uint8 *next = rot->signs + (round + 1) * (n / 8);
 		bool last = round == VR_ROTATE_ROUNDS - 1;
-		const __m256 quarter = _mm256_set1_ps(0.25f);
+		const __m256 mixing = _mm256_set1_ps(0.5f);
 
 		avx2_fht(rot->block, round % 2 ? out + n - rot->block : out);
-		if (n == rot->block)
+		if (n == rot->block || round % 2 == 0)
 		{
 			if (!last)
 				for (int j = 0; j < n; j += 8)
@@ -189,8 +189,8 @@ avx2_rotate(const VrRotation *rot, const float *mean, const float *in,
 			BF(a, b);
 			if (last)
 			{
-				a = _mm256_mul_ps(a, quarter);
-				b = _mm256_mul_ps(b, quarter);
+				a = _mm256_mul_ps(a, mixing);
+				b = _mm256_mul_ps(b, mixing);
 			}
 			else
 			{

@@ -209,10 +209,10 @@ avx512_rotate(const VrRotation *rot, const float *mean, const float *in,
 		/* the next round's signs are applied while mixing this one's halves */
 		const uint8 *next = rot->signs + (round + 1) * (n / 8);
 		bool last = round == VR_ROTATE_ROUNDS - 1;
-		const __m512 quarter = _mm512_set1_ps(0.25f);
+		const __m512 mixing = _mm512_set1_ps(0.5f);
 
 		avx512_fht(rot->block, round % 2 ? out + n - rot->block : out);
-		if (n == rot->block)
+		if (n == rot->block || round % 2 == 0)
 		{
 			if (!last)
 				for (int j = 0; j < n; j += 16)
@@ -231,8 +231,8 @@ avx512_rotate(const VrRotation *rot, const float *mean, const float *in,
 			BF(a, b);
 			if (last)
 			{
-				a = _mm512_mul_ps(a, quarter);
-				b = _mm512_mul_ps(b, quarter);
+				a = _mm512_mul_ps(a, mixing);
+				b = _mm512_mul_ps(b, mixing);
 			}
 			else
 			{
@@ -303,7 +303,7 @@ avx512_make_lut(int code_bits, const float *q, uint8 *lut, float *step,
 	}
 }
 
-/* The sum of a register's four quarters, as 16-bit words. */
+/* The sum of a register's four mixings, as 16-bit words. */
 AVX512 static inline __m128i
 avx512_fold16(__m512i v)
 {

@@ -66,10 +66,28 @@ float
 VrOwnSigma(VrOwnKind kind, int padded)
 {
 	/* |e| / |x| for Gaussian coordinates, which rotated ones resemble */
-	static const float loss[VR_OWN_NKINDS] = {
-		0.0f, 0.0f, 0.00018f, 0.0075f, 0.0075f, 0.107f, 0.345f};
+	float loss = 0.0f;
 
-	return 2.0f * loss[kind] / sqrtf((float) padded);
+	switch (kind)
+	{
+		case VR_OWN_F16:
+			loss = 0.00021f;
+			break;
+		case VR_OWN_I8:
+		case VR_OWN_I8X2:
+			/* the step is 1/127 of the largest of P coordinates */
+			loss = 0.95f * sqrtf(2.0f * logf((float) padded) / 12.0f) / 127.0f;
+			break;
+		case VR_OWN_I4:
+			loss = 0.108f;
+			break;
+		case VR_OWN_I2:
+			loss = 0.368f;
+			break;
+		default:
+			break;
+	}
+	return 2.0f * loss / sqrtf((float) padded);
 }
 
 static float
@@ -101,12 +119,8 @@ own_set_head(VrOwnHead *head, float scale, double hat2, double err2)
 static void
 own_encode_f32(int n, const float *x, VrOwnHead *head, float *data)
 {
-	double norm2 = 0.0;
-
 	memcpy(data, x, sizeof(float) * n);
-	for (int j = 0; j < n; j++)
-		norm2 += (double) x[j] * x[j];
-	own_set_head(head, 1.0f, norm2, 0.0);
+	own_set_head(head, 1.0f, VrDistance->ip_f32(n, x, x), 0.0);
 }
 
 /*
@@ -138,23 +152,27 @@ own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
 	for (int j = 0; j < n; j += 64)
 	{
 		float scaled[64];
+		float part_hat[8] = {0};
+		float part_err[8] = {0};
 		int count = n - j < 64 ? n - j : 64;
-		double part_hat = 0.0;
-		double part_err = 0.0;
 
 		for (int i = 0; i < count; i++)
 			scaled[i] = x[j + i] * inv;
 		VrDistance->f32_to_f16(count, scaled, data + j);
-		for (int i = 0; i < count; i++)
-		{
-			float hat = scale * quant_half_to_float(data[j + i]);
-			float e = x[j + i] - hat;
+		for (int i = 0; i < count; i += 8)
+			for (int k = 0; k < 8; k++)
+			{
+				float hat = scale * quant_half_to_float(data[j + i + k]);
+				float e = x[j + i + k] - hat;
 
-			part_hat += (double) hat * hat;
-			part_err += (double) e * e;
+				part_hat[k] += hat * hat;
+				part_err[k] += e * e;
+			}
+		for (int k = 0; k < 8; k++)
+		{
+			hat2 += part_hat[k];
+			err2 += part_err[k];
 		}
-		hat2 += part_hat;
-		err2 += part_err;
 	}
 	own_set_head(head, scale, hat2, err2);
 }
@@ -165,25 +183,27 @@ own_encode_i8(int n, const float *x, VrOwnHead *head, uint8 *codes)
 {
 	float scale = own_max_abs(n, x) / 127.0f;
 	float inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
+	float part_hat[16] = {0};
+	float part_err[16] = {0};
 	double hat2 = 0.0;
 	double err2 = 0.0;
 
 	for (int j = 0; j < n; j += 16)
 	{
-		float part_hat = 0.0f;
-		float part_err = 0.0f;
-
 		for (int i = 0; i < 16; i++)
 		{
 			float c = quant_round(x[j + i] * inv);
 			float e = x[j + i] - c * scale;
 
 			codes[j + i] = (uint8) ((int32) c + 128);
-			part_hat += c * c;
-			part_err += e * e;
+			part_hat[i] += c * c;
+			part_err[i] += e * e;
 		}
-		hat2 += part_hat;
-		err2 += part_err;
+	}
+	for (int i = 0; i < 16; i++)
+	{
+		hat2 += part_hat[i];
+		err2 += part_err[i];
 	}
 	own_set_head(head, scale, hat2 * scale * scale, err2);
 }
@@ -220,8 +240,13 @@ own_level(float x, float inv, int levels)
 
 /*
  * Few bits: the step starts at the best for a Gaussian of this variance and is
- * refitted by least squares to the codes it gave, twice. Coordinate j + t * (n
- * / parts) lies in bits [t * width, ...) of byte j.
+ * refitted by least squares to the codes it gave, twice. The scale that is
+ * stored is another: the least-squares one shortens x, and with it every inner
+ * product, by |e|^2 / |x|^2 (1 % with 4 bits, 12 % with 2). Stored is the one
+ * for which <x, xhat> = |x|^2, so that e is orthogonal to x and the distance
+ * to any query is unbiased.
+ *
+ * Coordinate j + t * (n / parts) lies in bits [t * width, ...) of byte j.
  */
 static void
 own_encode_packed(int n, const float *x, int parts, int width, float gauss,
@@ -230,8 +255,10 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 	int levels = 1 << width;
 	float middle = 0.5f * (float) (levels - 1);
 	double norm2 = 0.0;
-	double hat2 = 0.0;
-	double err2 = 0.0;
+	double xy;
+	double yy;
+	double hat2;
+	double err2;
 	float scale;
 	float inv;
 
@@ -240,9 +267,8 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 	scale = gauss * (float) sqrt(norm2 / n);
 	for (int round = 0; round < 2; round++)
 	{
-		double xy = 0.0;
-		double yy = 0.0;
-
+		xy = 0.0;
+		yy = 0.0;
 		inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
 		for (int j = 0; j < n; j++)
 		{
@@ -254,19 +280,24 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 		scale = xy > 0.0 ? (float) (xy / yy) : 0.0f;
 	}
 	inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
+	xy = 0.0;
+	yy = 0.0;
 	memset(data, 0, n / parts);
 	for (int t = 0; t < parts; t++)
 		for (int j = 0; j < n / parts; j++)
 		{
 			float value = x[t * (n / parts) + j];
 			int32 c = own_level(value, inv, levels);
-			float hat = scale * ((float) c - middle);
 
 			data[j] |= (uint8) (c << (t * width));
-			hat2 += (double) hat * hat;
-			err2 += (double) (value - hat) * (value - hat);
+			xy += (double) value * ((float) c - middle);
+			yy += (double) (c - middle) * (c - middle);
 		}
-	own_set_head(head, scale, hat2, err2);
+	scale = xy > 0.0 ? (float) (norm2 / xy) : 0.0f;
+	/* in terms of |x|^2, <x,y>, |y|^2, where xhat = scale * y */
+	hat2 = (double) scale * scale * yy;
+	err2 = norm2 - 2.0 * scale * xy + hat2;
+	own_set_head(head, scale, hat2, err2 > 0.0 ? err2 : 0.0);
 }
 
 void

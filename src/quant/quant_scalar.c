@@ -59,7 +59,7 @@ VrQuantScalarRotate(const VrRotation *rot, const float *mean, const float *in,
 			if (signs[j / 8] >> (j % 8) & 1)
 				out[j] = -out[j];
 		scalar_fht(rot->block, round % 2 ? out + n - rot->block : out);
-		if (n == rot->block)
+		if (n == rot->block || round % 2 == 0)
 			continue;
 		for (int j = 0; j < half; j++)
 		{
@@ -70,10 +70,10 @@ VrQuantScalarRotate(const VrRotation *rot, const float *mean, const float *in,
 			out[j + half] = a - b;
 		}
 	}
-	/* four mixings, each short of a factor 1/sqrt(2) */
+	/* two mixings, each short of a factor 1/sqrt(2) */
 	if (n != rot->block)
 		for (int j = 0; j < n; j++)
-			out[j] *= 0.25f;
+			out[j] *= 0.5f;
 }
 
 /* ------------------------------------------------------------------ codes */

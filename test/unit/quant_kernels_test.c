@@ -136,6 +136,8 @@ check_rotation(const VrQuantKernels *set, int dim)
 	int n = VrPaddedDim(dim);
 	float *in = quant_alloc(dim * sizeof(float));
 	float *mean = quant_alloc(dim * sizeof(float));
+	float *in_end;
+	float *mean_end;
 	float *a = quant_alloc(n * sizeof(float));
 	float *b = quant_alloc(n * sizeof(float));
 	bool same = true;
@@ -143,19 +145,21 @@ check_rotation(const VrQuantKernels *set, int dim)
 	VrRotationInit(&rot, dim, 4711, 2.0f, mem);
 	quant_normals(dim, in, 1.0f);
 	quant_normals(dim, mean, 1.0f);
-	in = at_end(in, dim * sizeof(float));
-	mean = at_end(mean, dim * sizeof(float));
+	in_end = at_end(in, dim * sizeof(float));
+	mean_end = at_end(mean, dim * sizeof(float));
 	for (int with_mean = 0; with_mean < 2; with_mean++)
 	{
 		double norm;
 
 		VrQuantScalar.rotate(&rot, with_mean ? mean : NULL, in, a);
-		set->rotate(&rot, with_mean ? mean : NULL, in, b);
+		set->rotate(&rot, with_mean ? mean_end : NULL, in_end, b);
 		norm = sqrt(quant_dot(n, a, a));
 		for (int i = 0; i < n; i++)
 			same &= close_to(a[i], b[i], norm);
 	}
 	unit_ok(same, "%s: rotation of %d", set->name, dim);
+	free(in);
+	free(mean);
 	free(a);
 	free(b);
 	free(mem);
