@@ -31,21 +31,23 @@ static void
 make_point(int dim, bool clustered, const float *centres,
 		   const float *directions, const float *mean, float *x)
 {
-	if (!clustered)
+	if (clustered)
 	{
-		quant_normals(dim, x, 1.0f);
-		return;
-	}
-	memcpy(x, centres + (unit_random() % 8) * dim, dim * sizeof(float));
-	for (int d = 0; d < 24; d++)
-	{
-		float w = 0.5f * quant_normal();
+		memcpy(x, centres + (unit_random() % 8) * dim, dim * sizeof(float));
+		for (int d = 0; d < 24; d++)
+		{
+			float w = 0.5f * quant_normal();
 
+			for (int j = 0; j < dim; j++)
+				x[j] += w * directions[d * dim + j];
+		}
 		for (int j = 0; j < dim; j++)
-			x[j] += w * directions[d * dim + j];
+			x[j] += 0.3f * quant_normal();
 	}
+	else
+		quant_normals(dim, x, 1.0f);
 	for (int j = 0; j < dim; j++)
-		x[j] += 0.3f * quant_normal() + mean[j];
+		x[j] += mean[j];
 }
 
 /*
