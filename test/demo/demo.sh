@@ -93,8 +93,11 @@ if [ "$hnsw" = 1 ]; then
 	started=$(date +%s%N)
 	"$VR_BIN/psql" -Xq -v ON_ERROR_STOP=1 -c "$sql" &
 	background=$!
-	watch Indexing "SELECT greatest(blocks_done, tuples_done),
-		greatest(blocks_total, tuples_total) FROM pg_stat_progress_create_index"
+	watch Indexing "SELECT floor(100 * least(1,
+			greatest(blocks_done::float8 / nullif(blocks_total, 0),
+					 tuples_done::float8 / (SELECT reltuples FROM pg_class
+											WHERE relname = 'concept')))),
+			100 FROM pg_stat_progress_create_index"
 	built=$(($(date +%s%N) - started))
 	query "SELECT format('built in %s s, %s for a table of %s',
 		round($built / 1e9, 2), pg_size_pretty(pg_relation_size('concept_hnsw')),

@@ -51,6 +51,8 @@ SELECT pg_temp.measure('exact: every row is read') \g /dev/null
 \if :hnsw
 	SET enable_indexscan = on;
 	SET enable_seqscan = off;
+	-- The plan that the function keeps is still the sequential scan.
+	DISCARD PLANS;
 	SET hnsw.ef_search = 20;
 	SELECT pg_temp.measure('hnsw, hnsw.ef_search = 20') \g /dev/null
 	SET hnsw.ef_search = 40;

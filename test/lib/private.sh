@@ -25,6 +25,8 @@
 VR_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VR_STARTED=()
 VR_TEMPS=()
+# Nothing here is to wait for a key.
+export PSQL_PAGER=
 
 vr_die()
 {
