@@ -370,9 +370,12 @@ typedef struct VrQuantKernels
 	/* table, step and bias from q */
 	void (*make_lut)(int code_bits, const float *q, uint8 *lut, float *step,
 					 float *bias);
-	/* q16 = round(q / step), hi, lo; sums[] of hi, lo; *cross = <q, q16> */
-	void (*make_ints)(int padded, const float *q, float inv_step, int16 *q16,
-					  int8 *hi, int8 *lo, int32 sums[2], float *cross);
+	/* copies q; returns |q|^2, and the largest |q_j| in *biggest */
+	float (*copy_query)(int padded, const float *q, float *copy,
+						float *biggest);
+	/* q16 = round(q / step), hi, lo; *sum of q16; returns <q, q16> */
+	float (*make_ints)(int padded, const float *q, float inv_step, int16 *q16,
+					   int8 *hi, int8 *lo, int32 *sum);
 	/* exact sums of table entries; the same in every set */
 	void (*accumulate32)(int code_bits, const uint8 *block, const uint8 *lut,
 						 uint32 acc[VR_QUANT_LANES]);

@@ -203,6 +203,67 @@ avx2_rotate(const VrRotation *rot, const float *mean, const float *in,
 	}
 }
 
+/* ------------------------------------------------------------------- query */
+
+AVX2 static float
+avx2_copy_query(int padded, const float *q, float *copy, float *biggest)
+{
+	const __m256 sign = _mm256_set1_ps(-0.0f);
+	__m256 s0 = _mm256_setzero_ps();
+	__m256 s1 = s0;
+	__m256 most = s0;
+	float tmp[8];
+
+	for (int j = 0; j < padded; j += 16)
+	{
+		__m256 x0 = _mm256_loadu_ps(q + j);
+		__m256 x1 = _mm256_loadu_ps(q + j + 8);
+
+		_mm256_storeu_ps(copy + j, x0);
+		_mm256_storeu_ps(copy + j + 8, x1);
+		s0 = _mm256_fmadd_ps(x0, x0, s0);
+		s1 = _mm256_fmadd_ps(x1, x1, s1);
+		most = _mm256_max_ps(most, _mm256_max_ps(_mm256_andnot_ps(sign, x0),
+												 _mm256_andnot_ps(sign, x1)));
+	}
+	_mm256_storeu_ps(tmp, most);
+	*biggest = tmp[0];
+	for (int i = 1; i < 8; i++)
+		*biggest = tmp[i] > *biggest ? tmp[i] : *biggest;
+	return avx2_sum(_mm256_add_ps(s0, s1));
+}
+
+AVX2 static float
+avx2_make_ints(int padded, const float *q, float inv_step, int16 *q16, int8 *hi,
+			   int8 *lo, int32 *sum)
+{
+	__m256 inv = _mm256_set1_ps(inv_step);
+	__m256 cross = _mm256_setzero_ps();
+	__m256i total = _mm256_setzero_si256();
+
+	for (int j = 0; j < padded; j += 16)
+	{
+		__m256 x0 = _mm256_loadu_ps(q + j);
+		__m256 x1 = _mm256_loadu_ps(q + j + 8);
+		__m256i i0 = _mm256_cvtps_epi32(_mm256_mul_ps(x0, inv));
+		__m256i i1 = _mm256_cvtps_epi32(_mm256_mul_ps(x1, inv));
+		__m256i w, l, h;
+
+		cross = _mm256_fmadd_ps(x0, _mm256_cvtepi32_ps(i0), cross);
+		cross = _mm256_fmadd_ps(x1, _mm256_cvtepi32_ps(i1), cross);
+		total = _mm256_add_epi32(total, _mm256_add_epi32(i0, i1));
+		w = _mm256_permute4x64_epi64(_mm256_packs_epi32(i0, i1), 0xD8);
+		_mm256_storeu_si256((__m256i *) (q16 + j), w);
+		l = _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8);
+		h = _mm256_srai_epi16(_mm256_sub_epi16(w, l), 8);
+		l = _mm256_permute4x64_epi64(_mm256_packs_epi16(l, h), 0xD8);
+		_mm_storeu_si128((__m128i *) (lo + j), _mm256_castsi256_si128(l));
+		_mm_storeu_si128((__m128i *) (hi + j), _mm256_extracti128_si256(l, 1));
+	}
+	*sum = (int32) avx2_sum_i32(total);
+	return avx2_sum(cross);
+}
+
 /* ------------------------------------------------------------------ codes */
 
 AVX2 static void
@@ -416,16 +477,13 @@ avx2_edge_bits(int padded, int code_bits, const float *v, const float *u,
 
 /* ------------------------------------------------------------- own vectors */
 
-AVX2 static float
-avx2_distance_f32(const VrQuantQuery *query, const VrOwnHead *head,
-				  const void *data)
+AVX2 static inline float
+avx2_l2sq(int n, const float *q, const float *x)
 {
-	const float *q = query->q;
-	const float *x = data;
 	__m256 s0 = _mm256_setzero_ps();
 	__m256 s1 = s0;
 
-	for (int j = 0; j < query->padded; j += 16)
+	for (int j = 0; j < n; j += 16)
 	{
 		__m256 d0 =
 			_mm256_sub_ps(_mm256_loadu_ps(q + j), _mm256_loadu_ps(x + j));
@@ -436,6 +494,20 @@ avx2_distance_f32(const VrQuantQuery *query, const VrOwnHead *head,
 		s1 = _mm256_fmadd_ps(d1, d1, s1);
 	}
 	return quant_bound(avx2_sum(_mm256_add_ps(s0, s1)));
+}
+
+AVX2 static float
+avx2_distance_f32(const VrQuantQuery *query, const VrOwnHead *head,
+				  const void *data)
+{
+	return avx2_l2sq(query->padded, query->q, data);
+}
+
+AVX2 static float
+avx2_pair_f32(int padded, const VrOwnHead *ha, const void *a,
+			  const VrOwnHead *hb, const void *b)
+{
+	return avx2_l2sq(padded, a, b);
 }
 
 AVX2 static inline __m256
@@ -558,14 +630,15 @@ const VrQuantKernels VrQuantAvx2 = {
 	.name = "avx2",
 	.rotate = avx2_rotate,
 	.make_lut = avx2_make_lut,
-	.make_ints = qg_make_ints,
+	.copy_query = avx2_copy_query,
+	.make_ints = avx2_make_ints,
 	.accumulate32 = avx2_accumulate32,
 	.estimate32 = avx2_estimate32,
 	.edge_bits = avx2_edge_bits,
 	.distance = {NULL, avx2_distance_f32, avx2_distance_f16, avx2_distance_i8,
 				 avx2_distance_i8, qg_distance_i4, qg_distance_i2},
 	.distance_fine = qg_distance_i8x2_fine,
-	.pair = {NULL, qg_pair_f32, avx2_pair_f16, avx2_pair_i8, avx2_pair_i8,
+	.pair = {NULL, avx2_pair_f32, avx2_pair_f16, avx2_pair_i8, avx2_pair_i8,
 			 qg_pair_i4, qg_pair_i2},
 };
 

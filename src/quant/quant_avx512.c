@@ -245,6 +245,51 @@ avx512_rotate(const VrRotation *rot, const float *mean, const float *in,
 	}
 }
 
+/* ------------------------------------------------------------------- query */
+
+AVX512 static float
+avx512_copy_query(int padded, const float *q, float *copy, float *biggest)
+{
+	__m512 sum = _mm512_setzero_ps();
+	__m512 most = sum;
+
+	for (int j = 0; j < padded; j += 16)
+	{
+		__m512 x = _mm512_loadu_ps(q + j);
+
+		_mm512_storeu_ps(copy + j, x);
+		sum = _mm512_fmadd_ps(x, x, sum);
+		most = _mm512_max_ps(most, _mm512_abs_ps(x));
+	}
+	*biggest = _mm512_reduce_max_ps(most);
+	return _mm512_reduce_add_ps(sum);
+}
+
+AVX512 static float
+avx512_make_ints(int padded, const float *q, float inv_step, int16 *q16,
+				 int8 *hi, int8 *lo, int32 *sum)
+{
+	__m512 inv = _mm512_set1_ps(inv_step);
+	__m512 cross = _mm512_setzero_ps();
+	__m512i total = _mm512_setzero_si512();
+
+	for (int j = 0; j < padded; j += 16)
+	{
+		__m512 x = _mm512_loadu_ps(q + j);
+		__m512i i = _mm512_cvtps_epi32(_mm512_mul_ps(x, inv));
+		__m512i l = _mm512_srai_epi32(_mm512_slli_epi32(i, 24), 24);
+		__m512i h = _mm512_srai_epi32(_mm512_sub_epi32(i, l), 8);
+
+		cross = _mm512_fmadd_ps(x, _mm512_cvtepi32_ps(i), cross);
+		total = _mm512_add_epi32(total, i);
+		_mm256_storeu_si256((__m256i *) (q16 + j), _mm512_cvtepi32_epi16(i));
+		_mm_storeu_si128((__m128i *) (lo + j), _mm512_cvtepi32_epi8(l));
+		_mm_storeu_si128((__m128i *) (hi + j), _mm512_cvtepi32_epi8(h));
+	}
+	*sum = _mm512_reduce_add_epi32(total);
+	return _mm512_reduce_add_ps(cross);
+}
+
 /* ------------------------------------------------------------------ codes */
 
 AVX512 static void
@@ -819,9 +864,9 @@ vnni_pair_i2(int padded, const VrOwnHead *ha, const void *a,
 /* The two sets share all but the integer own vectors. */
 #define AVX512_COMMON                                                          \
 	.rotate = avx512_rotate, .make_lut = avx512_make_lut,                      \
-	.make_ints = qg_make_ints, .accumulate32 = avx512_accumulate32,            \
-	.estimate32 = avx512_estimate32, .edge_bits = avx512_edge_bits,            \
-	.distance_fine = avx512_distance_i8x2_fine
+	.copy_query = avx512_copy_query, .make_ints = avx512_make_ints,            \
+	.accumulate32 = avx512_accumulate32, .estimate32 = avx512_estimate32,      \
+	.edge_bits = avx512_edge_bits, .distance_fine = avx512_distance_i8x2_fine
 
 const VrQuantKernels VrQuantAvx512 = {
 	.name = "avx512-novnni",

@@ -23,40 +23,58 @@ qg_sum16(const float *s)
 {
 	float t[8];
 
-	for (int i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		t[i] = s[i] + s[i + 8];
 	return ((t[0] + t[4]) + (t[1] + t[5])) + ((t[2] + t[6]) + (t[3] + t[7]));
 }
 
-QG_FN static void
-qg_make_ints(int padded, const float *q, float inv_step, int16 *q16, int8 *hi,
-			 int8 *lo, int32 sums[2], float *cross)
+QG_FN static float
+qg_copy_query(int padded, const float *q, float *copy, float *biggest)
 {
 	float part[16] = {0};
-	int32 sum_hi = 0;
-	int32 sum_lo = 0;
+	float most[16] = {0};
 
-	for (int j = 0; j < padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
+		{
+			float x = q[j + i];
+			float a = fabsf(x);
+
+			copy[j + i] = x;
+			part[i] += x * x;
+			most[i] = a > most[i] ? a : most[i];
+		}
+	for (size_t i = 1; i < 16; i++)
+		most[0] = most[i] > most[0] ? most[i] : most[0];
+	*biggest = most[0];
+	return qg_sum16(part);
+}
+
+QG_FN static float
+qg_make_ints(int padded, const float *q, float inv_step, int16 *q16, int8 *hi,
+			 int8 *lo, int32 *sum)
+{
+	float part[16] = {0};
+	int32 total = 0;
+
+	for (size_t j = 0; j < padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float f = quant_round(q[j + i] * inv_step);
 
 			q16[j + i] = (int16) (int32) f;
 			part[i] += q[j + i] * f;
 		}
-	for (int j = 0; j < padded; j++)
+	for (size_t j = 0; j < padded; j++)
 	{
 		int32 l = (int8) (uint8) q16[j];
-		int32 h = (q16[j] - l) >> 8;
 
 		lo[j] = (int8) l;
-		hi[j] = (int8) h;
-		sum_lo += l;
-		sum_hi += h;
+		hi[j] = (int8) ((q16[j] - l) >> 8);
+		total += q16[j];
 	}
-	sums[0] = sum_hi;
-	sums[1] = sum_lo;
-	*cross = qg_sum16(part);
+	*sum = total;
+	return qg_sum16(part);
 }
 
 QG_FN static float
@@ -67,8 +85,8 @@ qg_distance_f32(const VrQuantQuery *query, const VrOwnHead *head,
 	const float *x = data;
 	float part[16] = {0};
 
-	for (int j = 0; j < query->padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < query->padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float d = q[j + i] - x[j + i];
 
@@ -85,8 +103,8 @@ qg_pair_f32(int padded, const VrOwnHead *ha, const void *a, const VrOwnHead *hb,
 	const float *y = b;
 	float part[16] = {0};
 
-	for (int j = 0; j < padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float d = x[j + i] - y[j + i];
 
@@ -107,8 +125,8 @@ qg_distance_i8x2_fine(const VrQuantQuery *query, const VrOwnHead *head,
 	float scale = head->scale;
 	float part[16] = {0};
 
-	for (int j = 0; j < query->padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < query->padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float x = ((float) c1[j + i] - zero) + (float) c2[j + i] * fine;
 			float d = q[j + i] - scale * x;
@@ -124,12 +142,12 @@ qg_udot_q16(int n, const uint8 *c, const int16 *q16)
 {
 	int64 total = 0;
 
-	for (int j = 0; j < n; j += 256)
+	for (size_t j = 0; j < n; j += 256)
 	{
 		int end = n - j < 256 ? n - j : 256;
 		int32 sum = 0;
 
-		for (int i = 0; i < end; i++)
+		for (size_t i = 0; i < end; i++)
 			sum += (int32) c[j + i] * q16[j + i];
 		total += sum;
 	}
@@ -159,12 +177,12 @@ qg_udot_packed(int n, int parts, int width, const uint8 *c, const int16 *q16)
 		int shift = t * width;
 		int mask = (1 << width) - 1;
 
-		for (int j = 0; j < n; j += 256)
+		for (size_t j = 0; j < n; j += 256)
 		{
 			int end = n - j < 256 ? n - j : 256;
 			int32 sum = 0;
 
-			for (int i = 0; i < end; i++)
+			for (size_t i = 0; i < end; i++)
 				sum += (int32) ((c[j + i] >> shift) & mask) * q[j + i];
 			total += sum;
 		}
@@ -200,7 +218,7 @@ qg_pair_i8(int padded, const VrOwnHead *ha, const void *a, const VrOwnHead *hb,
 	int32 sum = 0;
 
 	/* 255 * 255 * 16,000 fits */
-	for (int j = 0; j < padded; j++)
+	for (size_t j = 0; j < padded; j++)
 	{
 		dot += (int32) x[j] * (int32) y[j];
 		sum += (int32) x[j] + (int32) y[j];
@@ -217,7 +235,7 @@ qg_pair_packed(int padded, int parts, int width, int zero, const VrOwnHead *ha,
 	int mask = (1 << width) - 1;
 
 	for (int t = 0; t < parts; t++)
-		for (int j = 0; j < padded / parts; j++)
+		for (size_t j = 0; j < padded / parts; j++)
 		{
 			int32 cx = (x[j] >> (t * width)) & mask;
 			int32 cy = (y[j] >> (t * width)) & mask;

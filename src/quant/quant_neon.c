@@ -169,6 +169,7 @@ const VrQuantKernels VrQuantNeon = {
 	.name = "neon",
 	.rotate = VrQuantScalarRotate,
 	.make_lut = neon_make_lut,
+	.copy_query = qg_copy_query,
 	.make_ints = qg_make_ints,
 	.accumulate32 = neon_accumulate32,
 	.estimate32 = neon_estimate32,

@@ -24,7 +24,7 @@ VrOwnKindName(VrOwnKind kind)
 bool
 VrOwnKindFromName(const char *name, VrOwnKind *kind)
 {
-	for (int i = 0; i < VR_OWN_NKINDS; i++)
+	for (size_t i = 0; i < VR_OWN_NKINDS; i++)
 		if (strcmp(name, own_names[i]) == 0)
 		{
 			*kind = (VrOwnKind) i;
@@ -95,8 +95,8 @@ own_max_abs(int n, const float *x)
 {
 	float part[8] = {0};
 
-	for (int j = 0; j < n; j += 8)
-		for (int i = 0; i < 8; i++)
+	for (size_t j = 0; j < n; j += 8)
+		for (size_t i = 0; i < 8; i++)
 		{
 			float a = fabsf(x[j + i]);
 
@@ -149,18 +149,18 @@ own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
 		scale = ldexpf(1.0f, exponent);
 		inv = ldexpf(1.0f, -exponent);
 	}
-	for (int j = 0; j < n; j += 64)
+	for (size_t j = 0; j < n; j += 64)
 	{
 		float scaled[64];
 		float part_hat[8] = {0};
 		float part_err[8] = {0};
 		int count = n - j < 64 ? n - j : 64;
 
-		for (int i = 0; i < count; i++)
+		for (size_t i = 0; i < count; i++)
 			scaled[i] = x[j + i] * inv;
 		VrDistance->f32_to_f16(count, scaled, data + j);
-		for (int i = 0; i < count; i += 8)
-			for (int k = 0; k < 8; k++)
+		for (size_t i = 0; i < count; i += 8)
+			for (size_t k = 0; k < 8; k++)
 			{
 				float hat = scale * quant_half_to_float(data[j + i + k]);
 				float e = x[j + i + k] - hat;
@@ -168,7 +168,7 @@ own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
 				part_hat[k] += hat * hat;
 				part_err[k] += e * e;
 			}
-		for (int k = 0; k < 8; k++)
+		for (size_t k = 0; k < 8; k++)
 		{
 			hat2 += part_hat[k];
 			err2 += part_err[k];
@@ -188,9 +188,9 @@ own_encode_i8(int n, const float *x, VrOwnHead *head, uint8 *codes)
 	double hat2 = 0.0;
 	double err2 = 0.0;
 
-	for (int j = 0; j < n; j += 16)
+	for (size_t j = 0; j < n; j += 16)
 	{
-		for (int i = 0; i < 16; i++)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float c = quant_round(x[j + i] * inv);
 			float e = x[j + i] - c * scale;
@@ -200,7 +200,7 @@ own_encode_i8(int n, const float *x, VrOwnHead *head, uint8 *codes)
 			part_err[i] += e * e;
 		}
 	}
-	for (int i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 	{
 		hat2 += part_hat[i];
 		err2 += part_err[i];
@@ -217,7 +217,7 @@ own_encode_i8x2(int n, const float *x, VrOwnHead *head, uint8 *codes)
 	own_encode_i8(n, x, head, codes);
 	fine = head->scale / VR_I8X2_STEPS;
 	inv = fine > 1.0e-37f ? 1.0f / fine : 0.0f;
-	for (int j = 0; j < n; j++)
+	for (size_t j = 0; j < n; j++)
 	{
 		float rest = x[j] - head->scale * ((float) codes[j] - 128.0f);
 		float c = quant_round(rest * inv);
@@ -262,7 +262,7 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 	float scale;
 	float inv;
 
-	for (int j = 0; j < n; j++)
+	for (size_t j = 0; j < n; j++)
 		norm2 += (double) x[j] * x[j];
 	scale = gauss * (float) sqrt(norm2 / n);
 	for (int round = 0; round < 2; round++)
@@ -270,7 +270,7 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 		xy = 0.0;
 		yy = 0.0;
 		inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
-		for (int j = 0; j < n; j++)
+		for (size_t j = 0; j < n; j++)
 		{
 			float y = (float) own_level(x[j], inv, levels) - middle;
 
@@ -284,7 +284,7 @@ own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 	yy = 0.0;
 	memset(data, 0, n / parts);
 	for (int t = 0; t < parts; t++)
-		for (int j = 0; j < n / parts; j++)
+		for (size_t j = 0; j < n / parts; j++)
 		{
 			float value = x[t * (n / parts) + j];
 			int32 c = own_level(value, inv, levels);
@@ -340,7 +340,7 @@ own_decode_packed(int n, int parts, int width, float scale, const uint8 *data,
 	float middle = 0.5f * (float) mask;
 
 	for (int t = 0; t < parts; t++)
-		for (int j = 0; j < n / parts; j++)
+		for (size_t j = 0; j < n / parts; j++)
 			x[t * (n / parts) + j] =
 				scale * ((float) ((data[j] >> (t * width)) & mask) - middle);
 }
@@ -358,15 +358,15 @@ VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
 			memcpy(x, data, sizeof(float) * padded);
 			break;
 		case VR_OWN_F16:
-			for (int j = 0; j < padded; j++)
+			for (size_t j = 0; j < padded; j++)
 				x[j] = head->scale * quant_half_to_float(halves[j]);
 			break;
 		case VR_OWN_I8:
-			for (int j = 0; j < padded; j++)
+			for (size_t j = 0; j < padded; j++)
 				x[j] = head->scale * ((float) codes[j] - 128.0f);
 			break;
 		case VR_OWN_I8X2:
-			for (int j = 0; j < padded; j++)
+			for (size_t j = 0; j < padded; j++)
 				x[j] = head->scale *
 					   (((float) codes[j] - 128.0f) +
 						((float) codes[padded + j] - 128.0f) / VR_I8X2_STEPS);
@@ -395,7 +395,7 @@ static inline void
 own_prefetch(const VrOwnHead *head, const void *data, int bytes)
 {
 	VR_PREFETCH(head);
-	for (int i = 0; i < bytes; i += 64)
+	for (size_t i = 0; i < bytes; i += 64)
 		VR_PREFETCH((const char *) data + i);
 }
 
@@ -415,9 +415,9 @@ VrOwnDistanceBatch(const VrQuantQuery *query, int count,
 {
 	int bytes = own_prefetch_bytes(query->own, query->padded);
 
-	for (int i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
+	for (size_t i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
 		own_prefetch(heads[i], data[i], bytes);
-	for (int i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		if (i + OWN_PREFETCH_AHEAD < count)
 			own_prefetch(heads[i + OWN_PREFETCH_AHEAD],
@@ -441,9 +441,9 @@ VrOwnPairBatch(VrOwnKind kind, int padded, const VrOwnHead *ha, const void *a,
 	VrOwnPairFn pair = VrQuant->pair[kind];
 	int bytes = own_prefetch_bytes(kind, padded);
 
-	for (int i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
+	for (size_t i = 0; i < count && i < OWN_PREFETCH_AHEAD; i++)
 		own_prefetch(heads[i], data[i], bytes);
-	for (int i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		if (i + OWN_PREFETCH_AHEAD < count)
 			own_prefetch(heads[i + OWN_PREFETCH_AHEAD],

@@ -35,15 +35,14 @@ query_make_ints(VrQuantQuery *query, float biggest, int16 *q16, int8 *hi,
 {
 	float step = biggest / (float) VR_Q16_MAX;
 	float inv = step > 1.0e-37f ? 1.0f / step : 0.0f;
-	int32 sums[2];
 	float cross;
 
-	VrQuant->make_ints(query->padded, query->q, inv, q16, hi, lo, sums, &cross);
+	cross = VrQuant->make_ints(query->padded, query->q, inv, q16, hi, lo,
+							   &query->sum_q16);
 	query->q16 = q16;
 	query->hi = hi;
 	query->lo = lo;
 	query->int_scale = step;
-	query->sum_q16 = 256 * sums[0] + sums[1];
 	/* |qhat|^2 - |q - qhat|^2 */
 	query->int_norm2 = 2.0f * step * cross - query->norm2;
 }
@@ -56,8 +55,7 @@ VrQuantQueryInit(const VrQuantLayout *layout, const float *q, int parts,
 	VrQuantQuery *query = (VrQuantQuery *) at;
 	int n = layout->padded;
 	float *copy;
-	float norm2[16] = {0};
-	float biggest[16] = {0};
+	float biggest;
 
 	at += QUERY_ALIGN(sizeof(VrQuantQuery));
 	copy = (float *) at;
@@ -71,24 +69,7 @@ VrQuantQueryInit(const VrQuantLayout *layout, const float *q, int parts,
 	query->estimate = VrQuant->estimate32;
 	query->q = copy;
 
-	for (int j = 0; j < n; j += 16)
-		for (int i = 0; i < 16; i++)
-		{
-			float x = q[j + i];
-			float a = fabsf(x);
-
-			copy[j + i] = x;
-			norm2[i] += x * x;
-			biggest[i] = a > biggest[i] ? a : biggest[i];
-		}
-	for (int i = 8; i > 0; i /= 2)
-		for (int j = 0; j < i; j++)
-		{
-			norm2[j] += norm2[j + i];
-			if (biggest[j + i] > biggest[j])
-				biggest[j] = biggest[j + i];
-		}
-	query->norm2 = norm2[0];
+	query->norm2 = VrQuant->copy_query(n, q, copy, &biggest);
 
 	if (parts & VR_QUERY_CODES)
 	{
@@ -105,8 +86,7 @@ VrQuantQueryInit(const VrQuantLayout *layout, const float *q, int parts,
 		int16 *q16 = (int16 *) at;
 		int8 *hi = (int8 *) (at + QUERY_ALIGN(n * sizeof(int16)));
 
-		query_make_ints(query, biggest[0], q16, hi,
-						hi + QUERY_ALIGN((size_t) n));
+		query_make_ints(query, biggest, q16, hi, hi + QUERY_ALIGN((size_t) n));
 	}
 	return query;
 }

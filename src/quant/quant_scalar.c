@@ -18,10 +18,10 @@ scalar_fht(int n, float *x)
 {
 	float norm = 1.0f / sqrtf((float) n);
 
-	for (int i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++)
 		x[i] *= norm;
 	for (int h = 1; h < n; h *= 2)
-		for (int i = 0; i < n; i += 2 * h)
+		for (size_t i = 0; i < n; i += 2 * h)
 			for (int j = i; j < i + h; j++)
 			{
 				float a = x[j];
@@ -39,7 +39,7 @@ VrQuantScalarRotate(const VrRotation *rot, const float *mean, const float *in,
 	int n = rot->padded;
 	int half = n / 2;
 
-	for (int j = 0; j < n; j++)
+	for (size_t j = 0; j < n; j++)
 	{
 		float x = 0.0f;
 
@@ -55,13 +55,13 @@ VrQuantScalarRotate(const VrRotation *rot, const float *mean, const float *in,
 	{
 		const uint8 *signs = rot->signs + round * (n / 8);
 
-		for (int j = 0; j < n; j++)
+		for (size_t j = 0; j < n; j++)
 			if (signs[j / 8] >> (j % 8) & 1)
 				out[j] = -out[j];
 		scalar_fht(rot->block, round % 2 ? out + n - rot->block : out);
 		if (n == rot->block || round % 2 == 0)
 			continue;
-		for (int j = 0; j < half; j++)
+		for (size_t j = 0; j < half; j++)
 		{
 			float a = out[j];
 			float b = out[j + half];
@@ -72,7 +72,7 @@ VrQuantScalarRotate(const VrRotation *rot, const float *mean, const float *in,
 	}
 	/* two mixings, each short of a factor 1/sqrt(2) */
 	if (n != rot->block)
-		for (int j = 0; j < n; j++)
+		for (size_t j = 0; j < n; j++)
 			out[j] *= 0.5f;
 }
 
@@ -87,7 +87,7 @@ scalar_make_lut(int code_bits, const float *q, uint8 *lut, float *step,
 	float sum = 0.0f;
 	float inv;
 
-	for (int j = 0; j < code_bits; j += 4)
+	for (size_t j = 0; j < code_bits; j += 4)
 	{
 		float neg = 0.0f;
 		float pos = 0.0f;
@@ -103,7 +103,7 @@ scalar_make_lut(int code_bits, const float *q, uint8 *lut, float *step,
 	}
 	*step = (highest - lowest) / 255.0f;
 	inv = *step > 1.0e-37f ? 1.0f / *step : 0.0f;
-	for (int j = 0; j < code_bits; j += 4, lut += 16)
+	for (size_t j = 0; j < code_bits; j += 4, lut += 16)
 	{
 		float entry[16];
 
@@ -122,7 +122,7 @@ scalar_accumulate32(int code_bits, const uint8 *block, const uint8 *lut,
 {
 	memset(acc, 0, sizeof(uint32) * VR_QUANT_LANES);
 	for (int g = 0; g < code_bits / 4; g++, block += 16, lut += 16)
-		for (int j = 0; j < 16; j++)
+		for (size_t j = 0; j < 16; j++)
 		{
 			acc[j] += lut[block[j] & 15];
 			acc[j + 16] += lut[block[j] >> 4];
@@ -138,7 +138,7 @@ scalar_estimate32(const VrQuantQuery *query, float g, const uint8 *block,
 	uint32 mask = 0;
 
 	scalar_accumulate32(query->code_bits, block, query->lut, acc);
-	for (int i = 0; i < VR_QUANT_LANES; i++)
+	for (size_t i = 0; i < VR_QUANT_LANES; i++)
 	{
 		float x = (float) acc[i] * query->lut_step + query->lut_bias;
 		float e = quant_bf16_to_float(factors->rescale[i]) * x +
@@ -158,11 +158,11 @@ scalar_edge_bits(int padded, int code_bits, const float *v, const float *u,
 	float sv[8] = {0};
 	float r2[8] = {0};
 
-	for (int j = 0; j < code_bits; j += 8, row += stride)
+	for (size_t j = 0; j < code_bits; j += 8, row += stride)
 	{
 		unsigned bits = 0;
 
-		for (int i = 0; i < 8; i++)
+		for (size_t i = 0; i < 8; i++)
 		{
 			float r = u[j + i] - v[j + i];
 			bool up = r > 0.0f;
@@ -175,14 +175,14 @@ scalar_edge_bits(int padded, int code_bits, const float *v, const float *u,
 		*row = (uint8) bits;
 	}
 	for (int j = code_bits; j < padded; j += 8)
-		for (int i = 0; i < 8; i++)
+		for (size_t i = 0; i < 8; i++)
 		{
 			float r = u[j + i] - v[j + i];
 
 			r2[i] += r * r;
 		}
 	for (int i = 4; i > 0; i /= 2)
-		for (int j = 0; j < i; j++)
+		for (size_t j = 0; j < i; j++)
 		{
 			sr[j] += sr[j + i];
 			sv[j] += sv[j + i];
@@ -204,8 +204,8 @@ scalar_distance_f16(const VrQuantQuery *query, const VrOwnHead *head,
 	float scale = head->scale;
 	float part[16] = {0};
 
-	for (int j = 0; j < query->padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < query->padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float d = q[j + i] - scale * quant_half_to_float(x[j + i]);
 
@@ -222,8 +222,8 @@ scalar_pair_f16(int padded, const VrOwnHead *ha, const void *a,
 	const vr_half *y = b;
 	float part[16] = {0};
 
-	for (int j = 0; j < padded; j += 16)
-		for (int i = 0; i < 16; i++)
+	for (size_t j = 0; j < padded; j += 16)
+		for (size_t i = 0; i < 16; i++)
 		{
 			float d = ha->scale * quant_half_to_float(x[j + i]) -
 					  hb->scale * quant_half_to_float(y[j + i]);
@@ -237,6 +237,7 @@ const VrQuantKernels VrQuantScalar = {
 	.name = "scalar",
 	.rotate = VrQuantScalarRotate,
 	.make_lut = scalar_make_lut,
+	.copy_query = qg_copy_query,
 	.make_ints = qg_make_ints,
 	.accumulate32 = scalar_accumulate32,
 	.estimate32 = scalar_estimate32,

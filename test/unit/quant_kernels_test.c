@@ -215,6 +215,41 @@ check_own(const VrQuantKernels *set, int dim)
 	free(x);
 }
 
+static void
+check_query(const VrQuantKernels *set, int n)
+{
+	float *q = quant_alloc(n * sizeof(float));
+	float *copy = quant_alloc(n * sizeof(float));
+	int16 *q16 = quant_alloc(4 * n);
+	int16 *other = quant_alloc(4 * n);
+	float biggest, biggest2, norm2, norm2b, cross, cross2, inv;
+	int32 sum, sum2;
+	bool planes = true;
+
+	quant_normals(n, q, 1.0f);
+	norm2 = VrQuantScalar.copy_query(n, q, copy, &biggest);
+	memset(copy, 0, n * sizeof(float));
+	norm2b = set->copy_query(n, at_end(q, n * sizeof(float)), copy, &biggest2);
+	inv = VR_Q16_MAX / biggest;
+	cross = VrQuantScalar.make_ints(n, q, inv, q16, (int8 *) (q16 + n),
+									(int8 *) (q16 + n) + n, &sum);
+	cross2 =
+		set->make_ints(n, at_end(q, n * sizeof(float)), inv, other,
+					   (int8 *) (other + n), (int8 *) (other + n) + n, &sum2);
+	for (int i = 0; i < n; i++)
+		planes &= 256 * ((int8 *) (q16 + n))[i] + ((int8 *) (q16 + n) + n)[i] ==
+				  q16[i];
+	unit_ok(memcmp(q, copy, n * sizeof(float)) == 0 && biggest == biggest2 &&
+				close_to(norm2, norm2b, norm2) && planes && sum == sum2 &&
+				memcmp(q16, other, 4 * n) == 0 &&
+				close_to(cross, cross2, norm2 * inv),
+			"%s: query of %d dimensions", set->name, n);
+	free(q);
+	free(copy);
+	free(q16);
+	free(other);
+}
+
 /* The integer planes must not overflow where all codes are extreme. */
 static void
 check_own_extreme(const VrQuantKernels *set, int n, VrOwnKind kind)
@@ -272,6 +307,7 @@ main(void)
 		{
 			check_codes(sets[i], dims[d]);
 			check_own(sets[i], dims[d]);
+			check_query(sets[i], dims[d]);
 		}
 		for (VrOwnKind kind = VR_OWN_I8; kind < VR_OWN_NKINDS; kind++)
 			if (kind != VR_OWN_I8X2)
