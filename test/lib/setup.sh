@@ -16,7 +16,11 @@ command -v make >/dev/null || missing+=(make)
 if ! vr_find_pg_config >/dev/null; then
 	[ -z "$PG_CONFIG" ] ||
 		vr_die "$PG_CONFIG is no pg_config of a PostgreSQL with its server and development files"
-	# The distribution's own version, which the package "postgresql" names.
+	# The distribution's own version, which the package "postgresql" names; a
+	# bare machine may have no list of packages yet.
+	if [ "$(id -u)" = 0 ] && ! apt-cache show postgresql >/dev/null 2>&1; then
+		apt-get update >/dev/null 2>&1
+	fi
 	major=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null |
 		sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
 	missing+=("postgresql-${major:=15}" "postgresql-server-dev-$major")
@@ -31,11 +35,13 @@ fi
 
 install="apt-get install -y --no-install-recommends ${missing[*]}"
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+	sudo=
+	[ "$(id -u)" = 0 ] || sudo='sudo '
 	cat >&2 <<END
 Missing on this machine: ${missing[*]}
 Install it with
 
-    sudo apt-get update && sudo $install
+    ${sudo}apt-get update && $sudo$install
 
 and run this again.
 END
@@ -61,7 +67,21 @@ echo 'create_main_cluster = false' >"$conf"
 echo "Installing: ${missing[*]}"
 log=$(mktemp "${TMPDIR:-/tmp}/vecrecall-setup.XXXXXX")
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-if { apt-get update && $install; } >"$log" 2>&1; then
+# apt tells its progress as "dlstatus:x:12.5:..." while it fetches, and as
+# "pmstatus:..." while it installs.
+progress()
+{
+	local kind percent
+	while IFS=: read -r kind _ percent _; do
+		case $kind in
+		dlstatus) vr_bar "${percent%%.*}" 100 Downloading ;;
+		pmstatus) vr_bar "${percent%%.*}" 100 Installing ;;
+		esac
+	done
+	vr_bar 1 1 Installing
+}
+{ apt-get update && $install -o APT::Status-Fd=3; } 3>&1 >"$log" 2>&1 | progress
+if [ "${PIPESTATUS[0]}" = 0 ]; then
 	rm -f "$log"
 else
 	tail -n 20 "$log" >&2
