@@ -152,6 +152,7 @@ own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
 	for (size_t j = 0; j < n; j += 64)
 	{
 		float scaled[64];
+		float rounded[64];
 		float part_hat[8] = {0};
 		float part_err[8] = {0};
 		int count = n - j < 64 ? n - j : 64;
@@ -159,10 +160,11 @@ own_encode_f16(int n, const float *x, VrOwnHead *head, vr_half *data)
 		for (size_t i = 0; i < count; i++)
 			scaled[i] = x[j + i] * inv;
 		VrDistance->f32_to_f16(count, scaled, data + j);
+		VrDistance->f16_to_f32(count, data + j, rounded);
 		for (size_t i = 0; i < count; i += 8)
 			for (size_t k = 0; k < 8; k++)
 			{
-				float hat = scale * quant_half_to_float(data[j + i + k]);
+				float hat = scale * rounded[i + k];
 				float e = x[j + i + k] - hat;
 
 				part_hat[k] += hat * hat;
@@ -227,15 +229,42 @@ own_encode_i8x2(int n, const float *x, VrOwnHead *head, uint8 *codes)
 	}
 }
 
-/* Code of x in 0 .. levels - 1 for the mid-rise grid of this step. */
-static inline int32
-own_level(float x, float inv, int levels)
+/* Code of x, 0 .. levels - 1, as a float, for the mid-rise grid of this step. */
+static inline float
+own_level(float x, float inv, float levels)
 {
-	float f = x * inv + 0.5f * (float) (levels - 1);
+	float f = x * inv + 0.5f * (levels - 1.0f);
 
 	f = f > 0.0f ? f : 0.0f;
-	f = f < (float) (levels - 1) ? f : (float) (levels - 1);
-	return (int32) quant_round(f);
+	f = f < levels - 1.0f ? f : levels - 1.0f;
+	return quant_round(f);
+}
+
+/* The codes, and <x,y> and <y,y> for y = code less the middle. */
+static void
+own_fit(int n, const float *x, float inv, float levels, uint8 *codes,
+		double *xy, double *yy)
+{
+	float middle = 0.5f * (levels - 1.0f);
+	float part_xy[16] = {0};
+	float part_yy[16] = {0};
+
+	for (size_t j = 0; j < n; j += 16)
+		for (size_t i = 0; i < 16; i++)
+		{
+			float c = own_level(x[j + i], inv, levels);
+			float y = c - middle;
+
+			part_xy[i] += x[j + i] * y;
+			part_yy[i] += y * y;
+			codes[j + i] = (uint8) (int32) c;
+		}
+	*xy = *yy = 0.0;
+	for (int i = 0; i < 16; i++)
+	{
+		*xy += part_xy[i];
+		*yy += part_yy[i];
+	}
 }
 
 /*
@@ -252,47 +281,28 @@ static void
 own_encode_packed(int n, const float *x, int parts, int width, float gauss,
 				  VrOwnHead *head, uint8 *data)
 {
-	int levels = 1 << width;
-	float middle = 0.5f * (float) (levels - 1);
-	double norm2 = 0.0;
+	uint8 codes[VR_VECTOR_MAX_DIM];
+	float levels = (float) (1 << width);
+	double norm2 = VrDistance->ip_f32(n, x, x);
+	float scale = gauss * (float) sqrt(norm2 / n);
 	double xy;
 	double yy;
 	double hat2;
 	double err2;
-	float scale;
-	float inv;
 
-	for (size_t j = 0; j < n; j++)
-		norm2 += (double) x[j] * x[j];
-	scale = gauss * (float) sqrt(norm2 / n);
-	for (int round = 0; round < 2; round++)
+	for (int round = 0;; round++)
 	{
-		xy = 0.0;
-		yy = 0.0;
-		inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
-		for (size_t j = 0; j < n; j++)
-		{
-			float y = (float) own_level(x[j], inv, levels) - middle;
-
-			xy += (double) x[j] * y;
-			yy += (double) y * y;
-		}
+		own_fit(n, x, scale > 1.0e-37f ? 1.0f / scale : 0.0f, levels, codes,
+				&xy, &yy);
+		if (round == 2)
+			break;
 		scale = xy > 0.0 ? (float) (xy / yy) : 0.0f;
 	}
-	inv = scale > 1.0e-37f ? 1.0f / scale : 0.0f;
-	xy = 0.0;
-	yy = 0.0;
 	memset(data, 0, n / parts);
 	for (int t = 0; t < parts; t++)
 		for (size_t j = 0; j < n / parts; j++)
-		{
-			float value = x[t * (n / parts) + j];
-			int32 c = own_level(value, inv, levels);
+			data[j] |= (uint8) (codes[t * (n / parts) + j] << (t * width));
 
-			data[j] |= (uint8) (c << (t * width));
-			xy += (double) value * ((float) c - middle);
-			yy += (double) (c - middle) * (c - middle);
-		}
 	scale = xy > 0.0 ? (float) (norm2 / xy) : 0.0f;
 	/* in terms of |x|^2, <x,y>, |y|^2, where xhat = scale * y */
 	hat2 = (double) scale * scale * yy;
@@ -350,7 +360,6 @@ VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
 			float *x)
 {
 	const uint8 *codes = data;
-	const vr_half *halves = data;
 
 	switch (kind)
 	{
@@ -358,8 +367,9 @@ VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
 			memcpy(x, data, sizeof(float) * padded);
 			break;
 		case VR_OWN_F16:
+			VrDistance->f16_to_f32(padded, data, x);
 			for (size_t j = 0; j < padded; j++)
-				x[j] = head->scale * quant_half_to_float(halves[j]);
+				x[j] *= head->scale;
 			break;
 		case VR_OWN_I8:
 			for (size_t j = 0; j < padded; j++)
