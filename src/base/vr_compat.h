@@ -36,6 +36,24 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 16 renamed RelFileNode. ReadRecentBuffer: whether the buffer still has it. */
+#if PG_VERSION_NUM >= 160000
+#define VrRelFileLocator RelFileLocator
+#define VrRelationLocator(rel) ((rel)->rd_locator)
+#else
+#define VrRelFileLocator RelFileNode
+#define VrRelationLocator(rel) ((rel)->rd_node)
+#endif
+#define VrReadRecentBuffer(rel, block, buf)                                    \
+	ReadRecentBuffer(VrRelationLocator(rel), MAIN_FORKNUM, block, buf)
+
+/* 17 asks index access methods whether they build in parallel. */
+#if PG_VERSION_NUM >= 170000
+#define VrSetAmCanBuildParallel(am) ((am)->amcanbuildparallel = true)
+#else
+#define VrSetAmCanBuildParallel(am) ((void) (am))
+#endif
+
 /* From 18 on a library tells its name and version: pg_get_loaded_modules(). */
 #ifdef PG_MODULE_MAGIC_EXT
 #define VR_MODULE_MAGIC(library, release)                                      \

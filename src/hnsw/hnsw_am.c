@@ -1,0 +1,174 @@
+/*
+ * hnsw_am.c
+ *		The access method's handler, its options and its settings.
+ */
+#include "postgres.h"
+
+#include <float.h>
+
+#include "access/amapi.h"
+#include "access/reloptions.h"
+#include "commands/progress.h"
+#include "commands/vacuum.h"
+#include "fmgr.h"
+#include "utils/guc.h"
+
+#include "hnsw/hnsw.h"
+#include "hnsw/hnsw_build.h"
+#include "hnsw/hnsw_private.h"
+
+int vr_hnsw_ef_search;
+int vr_hnsw_iterative_scan;
+int vr_hnsw_max_scan_tuples;
+double vr_hnsw_scan_mem_multiplier;
+int vr_hnsw_rerank;
+
+static relopt_kind am_relopt_kind;
+
+static const struct config_enum_entry am_iterative_values[] = {
+	{"auto", VR_ITERATIVE_AUTO, false},
+	{"off", VR_ITERATIVE_OFF, false},
+	{"relaxed_order", VR_ITERATIVE_RELAXED, false},
+	{"strict_order", VR_ITERATIVE_STRICT, false},
+	{NULL, 0, false}};
+
+static relopt_enum_elt_def am_storage_values[] = {
+	{"auto", VR_STORAGE_AUTO},
+	{"plain", VR_STORAGE_PLAIN},
+	{"quantised", VR_STORAGE_QUANTISED},
+	{"quantized", VR_STORAGE_QUANTISED},
+	{NULL, 0}};
+
+static relopt_enum_elt_def am_precision_values[] = {
+	{"auto", VR_OWN_AUTO},	   {"f32", VR_OWN_F32},	  {"f16", VR_OWN_F16},
+	{"int8", VR_OWN_I8},	   {"int8x2", VR_OWN_I8X2}, {"int4", VR_OWN_I4},
+	{"int2", VR_OWN_I2},	   {NULL, 0}};
+
+/* Options and settings. Called by _PG_init. */
+void
+VrHnswInit(void)
+{
+	am_relopt_kind = add_reloption_kind();
+	add_int_reloption(am_relopt_kind, "m",
+					  "Neighbours per vertex; twice as many on level 0",
+					  VR_HNSW_DEFAULT_M, VR_HNSW_MIN_M, VR_HNSW_MAX_M,
+					  AccessExclusiveLock);
+	add_int_reloption(am_relopt_kind, "ef_construction",
+					  "Width of the searches that choose neighbours",
+					  VR_HNSW_DEFAULT_EFC, VR_HNSW_MIN_EFC, VR_HNSW_MAX_EFC,
+					  AccessExclusiveLock);
+	add_enum_reloption(am_relopt_kind, "storage", "Form of the records",
+					   am_storage_values, VR_STORAGE_AUTO,
+					   "Valid values are \"auto\", \"plain\" and "
+					   "\"quantised\".",
+					   AccessExclusiveLock);
+	add_enum_reloption(am_relopt_kind, "precision",
+					   "Precision of a quantised record's own vector",
+					   am_precision_values, VR_OWN_AUTO,
+					   "Valid values are \"auto\", \"f32\", \"f16\", "
+					   "\"int8\", \"int8x2\", \"int4\" and \"int2\".",
+					   AccessExclusiveLock);
+	add_int_reloption(am_relopt_kind, "code_bits",
+					  "Bits of a quantised neighbour's code, -1 for automatic",
+					  VR_CODE_BITS_AUTO, VR_CODE_BITS_AUTO, VR_VECTOR_MAX_DIM,
+					  AccessExclusiveLock);
+	add_int_reloption(am_relopt_kind, "seed",
+					  "Seed of levels and rotation, 0 for the default", 0, 0,
+					  PG_INT32_MAX, AccessExclusiveLock);
+
+	DefineCustomIntVariable(
+		"hnsw.ef_search",
+		"Sets the size of the dynamic candidate list for search.",
+		"More of it is slower and finds more.", &vr_hnsw_ef_search,
+		VR_HNSW_DEFAULT_EF, 1, VR_HNSW_MAX_EF, PGC_USERSET, 0, NULL, NULL,
+		NULL);
+	DefineCustomEnumVariable(
+		"hnsw.iterative_scan", "Sets how a scan goes on beyond ef_search.",
+		"\"auto\" is strict_order, and off under the extension name "
+		"\"vector\".",
+		&vr_hnsw_iterative_scan, VR_ITERATIVE_AUTO, am_iterative_values,
+		PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		"hnsw.max_scan_tuples",
+		"Sets how many records a scan visits before it stops going on.", NULL,
+		&vr_hnsw_max_scan_tuples, 20000, 1, INT_MAX, PGC_USERSET, 0, NULL, NULL,
+		NULL);
+	DefineCustomRealVariable(
+		"hnsw.scan_mem_multiplier",
+		"Sets the memory of a scan that goes on, as a multiple of work_mem.",
+		NULL, &vr_hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL,
+		NULL, NULL);
+	MarkGUCPrefixReserved("hnsw");
+}
+
+/* amoptions */
+static bytea *
+vr_hnsw_options(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(VrHnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT,
+		 offsetof(VrHnswOptions, ef_construction)},
+		{"storage", RELOPT_TYPE_ENUM, offsetof(VrHnswOptions, storage)},
+		{"precision", RELOPT_TYPE_ENUM, offsetof(VrHnswOptions, precision)},
+		{"code_bits", RELOPT_TYPE_INT, offsetof(VrHnswOptions, code_bits)},
+		{"seed", RELOPT_TYPE_INT, offsetof(VrHnswOptions, seed)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, am_relopt_kind,
+									  sizeof(VrHnswOptions), table,
+									  lengthof(table));
+}
+
+PG_FUNCTION_INFO_V1(vr_hnsw_handler);
+
+Datum
+vr_hnsw_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *am = makeNode(IndexAmRoutine);
+
+	am->amstrategies = 2;
+	am->amsupport = VR_HNSW_NPROCS;
+	am->amoptsprocnum = 0;
+	am->amcanorder = false;
+	am->amcanorderbyop = true;
+	am->amcanbackward = false;
+	am->amcanunique = false;
+	am->amcanmulticol = true;
+	am->amoptionalkey = true;
+	am->amsearcharray = true;
+	am->amsearchnulls = false;
+	am->amstorage = false;
+	am->amclusterable = false;
+	am->ampredlocks = false;
+	am->amcanparallel = false;
+	am->amcaninclude = false;
+	am->amusemaintenanceworkmem = false;
+	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
+	am->amkeytype = InvalidOid;
+	VrSetAmCanBuildParallel(am);
+
+	am->ambuild = vr_hnsw_build;
+	am->ambuildempty = vr_hnsw_buildempty;
+	am->aminsert = vr_hnsw_insert;
+	am->ambulkdelete = vr_hnsw_bulkdelete;
+	am->amvacuumcleanup = vr_hnsw_vacuumcleanup;
+	am->amcanreturn = NULL;
+	am->amcostestimate = vr_hnsw_costestimate;
+	am->amoptions = vr_hnsw_options;
+	am->amproperty = NULL;
+	am->ambuildphasename = vr_hnsw_buildphasename;
+	am->amvalidate = vr_hnsw_validate;
+	am->amadjustmembers = NULL;
+	am->ambeginscan = vr_hnsw_beginscan;
+	am->amrescan = vr_hnsw_rescan;
+	am->amgettuple = vr_hnsw_gettuple;
+	am->amgetbitmap = NULL;
+	am->amendscan = vr_hnsw_endscan;
+	am->ammarkpos = NULL;
+	am->amrestrpos = NULL;
+	am->amestimateparallelscan = NULL;
+	am->aminitparallelscan = NULL;
+	am->amparallelrescan = NULL;
+	PG_RETURN_POINTER(am);
+}

@@ -1,0 +1,187 @@
+/*
+ * hnsw_image.c
+ *		The array of records that a build works on.
+ *
+ * Readers of a record's neighbours hold its lock shared, writers exclusively;
+ * a value never changes once an edge leads to it, so distances need no lock.
+ * No two record locks are ever held at once.
+ */
+#include "postgres.h"
+
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "hnsw/hnsw_image.h"
+
+/* Records above level 0 for each one on it: 1/m + 1/m^2 + ..., and slack. */
+static double
+VrImageUpperShare(const VrHnswIndex *idx)
+{
+	return 1.2 / (idx->m - 1);
+}
+
+/* Bytes per row of an image, its share of the upper levels included. */
+double
+VrHnswImageRowBytes(const VrHnswIndex *idx, bool locks)
+{
+	return idx->layout.record_size * (1 + VrImageUpperShare(idx)) +
+		   sizeof(VrImageTid);
+}
+
+Size
+VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
+				VrHnswImageShared *plan)
+{
+	Size fixed = BUFFERALIGN(sizeof(VrHnswImageShared)) +
+				 (locks ? VR_IMAGE_LOCKS * sizeof(LWLock) : 0) + 4096;
+	Size longs = 0;
+	double fit;
+	Size at;
+
+	/* Long values are rare in all but odd types; then they are all there is. */
+	if (idx->form == VR_FORM_PLAIN && memory > fixed)
+	{
+		if (idx->type == VR_TYPE_SPARSEVEC)
+			longs = (memory - fixed) / 16;
+		else if (idx->layout.own_bytes == 0)
+			longs = (memory - fixed) / 2;
+	}
+	fit = memory > fixed + longs
+			  ? (memory - fixed - longs) / VrHnswImageRowBytes(idx, locks)
+			  : 0;
+	rows = Min(rows, fit);
+	rows = Min(rows, 2e9);
+	memset(plan, 0, sizeof(*plan));
+	plan->cap0 = (uint32) rows;
+	plan->cap_upper = (uint32) (rows * VrImageUpperShare(idx)) + 64;
+	plan->cap_tids = (uint32) rows;
+	plan->cap_long = longs;
+	at = BUFFERALIGN(sizeof(VrHnswImageShared));
+	if (locks)
+	{
+		plan->locks_at = at;
+		at += BUFFERALIGN(VR_IMAGE_LOCKS * sizeof(LWLock));
+	}
+	plan->tids_at = at;
+	at += BUFFERALIGN((Size) plan->cap_tids * sizeof(VrImageTid));
+	plan->records_at = at;
+	at += BUFFERALIGN(((Size) plan->cap0 + plan->cap_upper) *
+					  idx->layout.record_size);
+	plan->long_at = at;
+	at += longs;
+	return at;
+}
+
+void
+VrHnswImageCreate(void *mem, const VrHnswImageShared *plan, int tranche)
+{
+	VrHnswImageShared *shared = mem;
+
+	*shared = *plan;
+	pg_atomic_init_u32(&shared->n0, 0);
+	pg_atomic_init_u32(&shared->nupper, 0);
+	pg_atomic_init_u32(&shared->ntids, 0);
+	pg_atomic_init_u64(&shared->nlong, 0);
+	LWLockInitialize(&shared->raise_lock, tranche);
+	LWLockInitialize(&shared->entry_lock, tranche);
+	LWLockInitialize(&shared->flush_lock, tranche);
+	shared->entry = VR_HNSW_NO_VERTEX;
+	shared->entry_level = -1;
+	shared->flushed = false;
+	if (plan->locks_at > 0)
+	{
+		LWLock *locks = (LWLock *) ((char *) mem + plan->locks_at);
+		int i;
+
+		for (i = 0; i < VR_IMAGE_LOCKS; i++)
+			LWLockInitialize(&locks[i], tranche);
+	}
+}
+
+VrHnswImage *
+VrHnswImageAttach(void *mem, const VrHnswIndex *idx)
+{
+	VrHnswImageShared *shared = mem;
+	VrHnswImage *image = palloc0(sizeof(VrHnswImage));
+
+	image->shared = shared;
+	image->stride = idx->layout.record_size;
+	image->records = (char *) mem + shared->records_at;
+	image->tids = (VrImageTid *) ((char *) mem + shared->tids_at);
+	image->longs = (char *) mem + shared->long_at;
+	image->locks = shared->locks_at
+					   ? (LWLock *) ((char *) mem + shared->locks_at)
+					   : NULL;
+	return image;
+}
+
+uint32
+VrHnswImageMaxVertex(VrHnswImage *image)
+{
+	return image->shared->cap0 + image->shared->cap_upper;
+}
+
+/* Takes a record. NO_VERTEX: the image is full. */
+uint32
+VrHnswImageAlloc(VrHnswImage *image, bool upper)
+{
+	VrHnswImageShared *shared = image->shared;
+	pg_atomic_uint32 *next = upper ? &shared->nupper : &shared->n0;
+	uint32 cap = upper ? shared->cap_upper : shared->cap0;
+	uint32 n = pg_atomic_read_u32(next);
+
+	/* Never beyond the capacity: the count says how many are in use. */
+	while (n < cap)
+	{
+		if (pg_atomic_compare_exchange_u32(next, &n, n + 1))
+			return upper ? shared->cap0 + n : n;
+	}
+	return VR_HNSW_NO_VERTEX;
+}
+
+/* Adds a TID to a record held exclusively. False: the image is full. */
+bool
+VrHnswImageAddTid(VrHnswImage *image, VrHnswRecord rec, ItemPointer tid)
+{
+	VrHnswImageShared *shared = image->shared;
+	uint32 n = pg_atomic_read_u32(&shared->ntids);
+
+	while (n < shared->cap_tids)
+	{
+		if (pg_atomic_compare_exchange_u32(&shared->ntids, &n, n + 1))
+		{
+			image->tids[n].tid = *tid;
+			image->tids[n].next = rec->more_tids;
+			rec->more_tids = n;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Keeps a value that does not fit the record. False: the image is full. */
+bool
+VrHnswImageAddLong(VrHnswImage *image, VrHnswRecord rec, const char *data,
+				   uint32 bytes)
+{
+	VrHnswImageShared *shared = image->shared;
+	uint64 units = MAXALIGN(bytes) / 8;
+	uint64 n = pg_atomic_read_u64(&shared->nlong);
+
+	while ((n + units) * 8 <= shared->cap_long && n + units < PG_UINT32_MAX)
+	{
+		if (pg_atomic_compare_exchange_u64(&shared->nlong, &n, n + units))
+		{
+			memcpy(image->longs + n * 8, data, bytes);
+			rec->value_block = (uint32) n + 1; /* 0 is "inline" */
+			return true;
+		}
+	}
+	return false;
+}
+
+const char *
+VrHnswImageLongValue(VrHnswImage *image, VrHnswRecord rec)
+{
+	return image->longs + (Size) (rec->value_block - 1) * 8;
+}

@@ -1,0 +1,872 @@
+/*
+ * hnsw_insert.c
+ *		Insertion of one row, into an image or into the index.
+ *
+ * Search first, without holding anything; then write the vertex's own records;
+ * then its backlinks, one page at a time. Every prefix of that is a valid
+ * graph. On pages the whole is done under a share lock on the barrier (a
+ * heavyweight lock of the metapage's number), which vacuum takes exclusively
+ * once between marking records dead and unlinking them. README has the table
+ * of locks.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/generic_xlog.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/freespace.h"
+#include "storage/indexfsm.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw_image.h"
+#include "hnsw/hnsw_private.h"
+
+/* Width of the search for an equal vertex when an UPDATE left the value. */
+#define INSERT_NARROW_EF 12
+
+/* Quantised: candidates for neighbours, as a multiple of ef_construction. */
+#define INSERT_WIDEN 2
+
+/* Neighbours of a level, as selected. */
+typedef struct InsertLevel
+{
+	int n;
+	VrHnswNeighbour neighbours[VR_HNSW_MAX_LANES];
+} InsertLevel;
+
+/*
+ * The level of a row's vertex: geometric with ratio 1/m, drawn from the heap
+ * TID, so that it does not depend on the order of insertion.
+ */
+int
+VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid)
+{
+	uint64 h = hash_bytes_extended((unsigned char *) tid,
+								   sizeof(ItemPointerData), idx->seed);
+	double u = ((double) (h >> 11) + 1.0) / 9007199254740992.0;
+	int level = (int) (-log(u) / log(idx->m));
+
+	return Min(level, VR_HNSW_MAX_LEVEL);
+}
+
+void
+VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store, MemoryContext cxt)
+{
+	ins->store = store;
+	VrHnswSearchInit(&ins->search, store, cxt);
+	ins->search.keep_copies = true;
+	ins->cxt =
+		AllocSetContextCreate(cxt, "vecrecall hnsw insert",
+							  ALLOCSET_DEFAULT_SIZES);
+}
+
+/* Whether a record holds this very value, attributes included. */
+static bool
+InsertIsEqual(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	uint32 bytes = store->idx->form == VR_FORM_PLAIN ? value->bytes
+													 : l->own_bytes;
+
+	return rec->value_bytes == value->bytes &&
+		   (l->nattrs == 0 ||
+			(rec->attr_nulls == value->attr_nulls &&
+			 memcmp(VrHnswRecordAttrs(rec, l), value->attrs,
+					l->nattrs * sizeof(uint64)) == 0)) &&
+		   memcmp(VrHnswRecordValue(store, rec), value->data, bytes) == 0;
+}
+
+/* ------------------------------------------------------------- TID chunks */
+
+/* Adds a TID to a chunk of the owner's that has room. Page locks are held. */
+static bool
+InsertTidIntoHead(VrHnswStore *store, VrHnswRecord rec, uint32 owner,
+				  ItemPointer tid)
+{
+	BlockNumber block = rec->more_tids / VR_HNSW_CHUNKS;
+	VrHnswTidChunk chunk;
+	VrHnswEdit edit;
+	Buffer buf;
+	bool done = false;
+
+	if (block >= RelationGetNumberOfBlocks(store->index))
+		VrHnswCorrupt(store->index, block, "a chain of TIDs leads nowhere");
+	buf = VrHnswReadPage(store->index, block, BUFFER_LOCK_EXCLUSIVE,
+						 VR_PAGE_TID);
+	chunk = VrHnswPageChunk(BufferGetPage(buf),
+							rec->more_tids % VR_HNSW_CHUNKS);
+	if (chunk->owner != owner || chunk->ntids > VR_HNSW_CHUNK_TIDS)
+		VrHnswCorrupt(store->index, block, "a chunk of TIDs is damaged");
+	if (chunk->ntids < VR_HNSW_CHUNK_TIDS)
+	{
+		VrHnswEditBegin(&edit, store);
+		chunk = VrHnswPageChunk(VrHnswEditPage(&edit, buf),
+								rec->more_tids % VR_HNSW_CHUNKS);
+		chunk->tids[chunk->ntids++] = *tid;
+		VrHnswEditFinish(&edit);
+		done = true;
+	}
+	UnlockReleaseBuffer(buf);
+	return done;
+}
+
+/* First TID page with room, locked exclusively; full ones are unlisted. */
+static Buffer
+InsertTidPage(VrHnswStore *store)
+{
+	for (;;)
+	{
+		Buffer mbuf = VrHnswReadPage(store->index, VR_HNSW_META_BLOCK,
+									 BUFFER_LOCK_SHARE, VR_PAGE_META);
+		BlockNumber head = VrHnswPageMeta(BufferGetPage(mbuf))->tid_free;
+		VrHnswSpecial special;
+		VrHnswMetaPage meta;
+		VrHnswEdit edit;
+		Buffer buf;
+
+		UnlockReleaseBuffer(mbuf);
+		if (head == VR_HNSW_NO_BLOCK)
+		{
+			/* List a new page; a rival's is no worse, but ours is in hand. */
+			buf = VrHnswNewPage(store, VR_PAGE_TID);
+			mbuf = VrHnswReadPage(store->index, VR_HNSW_META_BLOCK,
+								  BUFFER_LOCK_EXCLUSIVE, VR_PAGE_META);
+			VrHnswEditBegin(&edit, store);
+			meta = VrHnswPageMeta(VrHnswEditPage(&edit, mbuf));
+			special = VrHnswPageSpecial(VrHnswEditPage(&edit, buf));
+			special->next = meta->tid_free;
+			special->flags |= VR_PAGE_LISTED;
+			meta->tid_free = BufferGetBlockNumber(buf);
+			VrHnswEditFinish(&edit);
+			UnlockReleaseBuffer(mbuf);
+			return buf;
+		}
+		if (head >= RelationGetNumberOfBlocks(store->index))
+			VrHnswCorrupt(store->index, head, "list of TID pages is damaged");
+		buf = VrHnswReadPage(store->index, head, BUFFER_LOCK_EXCLUSIVE,
+							 VR_PAGE_TID);
+		special = VrHnswPageSpecial(BufferGetPage(buf));
+		if (special->nused < VR_HNSW_CHUNKS)
+			return buf;
+		mbuf = VrHnswReadPage(store->index, VR_HNSW_META_BLOCK,
+							  BUFFER_LOCK_EXCLUSIVE, VR_PAGE_META);
+		if (VrHnswPageMeta(BufferGetPage(mbuf))->tid_free == head)
+		{
+			VrHnswEditBegin(&edit, store);
+			meta = VrHnswPageMeta(VrHnswEditPage(&edit, mbuf));
+			special = VrHnswPageSpecial(VrHnswEditPage(&edit, buf));
+			meta->tid_free = special->next;
+			special->next = VR_HNSW_NO_BLOCK;
+			special->flags &= ~VR_PAGE_LISTED;
+			VrHnswEditFinish(&edit);
+		}
+		UnlockReleaseBuffer(mbuf);
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Adds a TID to a record held exclusively, on a page. */
+static void
+InsertTid(VrHnswStore *store, VrHnswRef *ref, uint32 id, ItemPointer tid)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswTidChunk chunk = NULL;
+	VrHnswRecord rec;
+	VrHnswEdit edit;
+	Buffer buf;
+	Page page;
+	int i;
+
+	if (ref->rec->more_tids != VR_HNSW_NO_VERTEX &&
+		InsertTidIntoHead(store, ref->rec, id, tid))
+		return;
+	buf = InsertTidPage(store);
+	VrHnswEditBegin(&edit, store);
+	rec = (VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref->buf)) +
+						  (id % l->slots) * l->record_size);
+	page = VrHnswEditPage(&edit, buf);
+	for (i = 0; i < VR_HNSW_CHUNKS; i++)
+	{
+		chunk = VrHnswPageChunk(page, i);
+		if (chunk->owner == VR_HNSW_NO_VERTEX)
+			break;
+	}
+	if (i == VR_HNSW_CHUNKS)
+		VrHnswCorrupt(store->index, BufferGetBlockNumber(buf),
+					  "a TID page has fewer free chunks than it says");
+	chunk->owner = id;
+	chunk->next = rec->more_tids;
+	chunk->ntids = 1;
+	chunk->tids[0] = *tid;
+	VrHnswPageSpecial(page)->nused++;
+	rec->more_tids = BufferGetBlockNumber(buf) * VR_HNSW_CHUNKS + i;
+	VrHnswEditFinish(&edit);
+	UnlockReleaseBuffer(buf);
+}
+
+/*
+ * Joins an equal vertex among the hits, nearest first. Returns whether there
+ * is one; *full says that there is, but the image has no room for its TID.
+ */
+static bool
+InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
+		   bool *full)
+{
+	VrHnswStore *store = ins->store;
+	VrHnswSearch *s = &ins->search;
+	uint32 i;
+
+	*full = false;
+	for (i = 0; i < Min(s->nhits, 8); i++)
+	{
+		VrHnswRef ref;
+		bool joined = false;
+
+		if (!InsertIsEqual(store, (VrHnswRecord) s->hits[i].value, value))
+			continue;
+		if (!VrHnswVisit(store, s->hits[i].id, 0, BUFFER_LOCK_EXCLUSIVE, &ref))
+			continue;
+		/* The copy is old: it may have died, or be another vertex now. */
+		if (VrHnswRecordIsLive(ref.rec) &&
+			InsertIsEqual(store, ref.rec, value))
+		{
+			joined = true;
+			if (!store->image)
+				InsertTid(store, &ref, s->hits[i].id, tid);
+			else if (!VrHnswImageAddTid(store->image, ref.rec, tid))
+				*full = true;
+		}
+		VrHnswRelease(&ref);
+		if (joined)
+			return true;
+	}
+	return false;
+}
+
+/* ------------------------------------------------------------- own records */
+
+/* Entries of an ATTR page. */
+int
+VrHnswAttrEntries(const VrHnswLayout *layout)
+{
+	return (layout->attr_group - 1) * layout->slots;
+}
+
+/* Where a record's attribute words stand. */
+void
+VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id, BlockNumber *block,
+				int *entry)
+{
+	BlockNumber vblock = id / layout->slots;
+
+	*block = (vblock - 1) / layout->attr_group * layout->attr_group + 1;
+	*entry = (vblock - *block - 1) * layout->slots + id % layout->slots;
+}
+
+/* Writes a record's attribute words to the image of its ATTR page. */
+void
+VrHnswAttrSet(const VrHnswLayout *layout, Page page, int entry,
+			  const uint64 *attrs, uint16 nulls, bool live)
+{
+	char *contents = VrHnswPageContents(page);
+	int entries = VrHnswAttrEntries(layout);
+	uint64 *words = (uint64 *) (contents + MAXALIGN(entries));
+	int i;
+
+	contents[entry] = live ? (char) VR_ATTR_LIVE : 0;
+	for (i = 0; i < layout->nattrs; i++)
+		words[i * entries + entry] = attrs[i];
+}
+
+/* Finds a page with a free slot; locked exclusively. *slot is the slot. */
+static Buffer
+InsertSlot(VrHnswStore *store, int *slot)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	BlockNumber block = store->idx->target;
+	int tries = 0;
+
+	for (;;)
+	{
+		VrHnswEdit edit;
+		Buffer buf;
+		Page page;
+		int i;
+
+		if (block == VR_HNSW_NO_BLOCK || block >= store->nblocks)
+		{
+			block = GetPageWithFreeSpace(store->index, BLCKSZ / 4);
+			if (block != InvalidBlockNumber &&
+				block >= RelationGetNumberOfBlocks(store->index))
+				block = InvalidBlockNumber;
+		}
+		if (block == InvalidBlockNumber || tries++ > 20)
+		{
+			buf = VrHnswExtendVertex(store);
+			store->idx->target = BufferGetBlockNumber(buf);
+			*slot = 0;
+			return buf;
+		}
+		buf = ReadBuffer(store->index, block);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buf);
+		if (!VrHnswIsAttrBlock(l, block) && block != VR_HNSW_META_BLOCK &&
+			(PageIsNew(page) || VrHnswPageKindOf(page) == VR_PAGE_FREE))
+		{
+			VrHnswEditBegin(&edit, store);
+			VrHnswEditNewPage(&edit, buf, VR_PAGE_VERTEX);
+			VrHnswEditFinish(&edit);
+			page = BufferGetPage(buf);
+		}
+		if (!PageIsNew(page) && VrHnswPageKindOf(page) == VR_PAGE_VERTEX &&
+			VrHnswPageSpecial(page)->nused < l->slots)
+		{
+			for (i = 0; i < l->slots; i++)
+			{
+				VrHnswRecord rec = (VrHnswRecord) (VrHnswPageContents(page) +
+												   i * l->record_size);
+
+				if (!VrHnswRecordIsFree(rec))
+					continue;
+				store->idx->target = block;
+				*slot = i;
+				return buf;
+			}
+		}
+		UnlockReleaseBuffer(buf);
+		store->idx->target = VR_HNSW_NO_BLOCK;
+		block = RecordAndGetPageWithFreeSpace(store->index, block, 0,
+											  BLCKSZ / 4);
+		if (block != InvalidBlockNumber &&
+			block >= RelationGetNumberOfBlocks(store->index))
+			block = InvalidBlockNumber;
+		store->nblocks = RelationGetNumberOfBlocks(store->index);
+	}
+}
+
+/* Writes a value that does not fit its record; returns its first page. */
+static BlockNumber
+InsertLongValue(VrHnswStore *store, const VrHnswValue *value)
+{
+	BlockNumber next = VR_HNSW_NO_BLOCK;
+	uint32 left = value->bytes;
+
+	/* Last part first, so that no page refers to one not yet written. */
+	while (left > 0)
+	{
+		uint32 n = left % VR_HNSW_PAGE_BYTES;
+		Buffer buf = VrHnswNewPage(store, VR_PAGE_VALUE);
+		VrHnswEdit edit;
+		Page page;
+
+		if (n == 0)
+			n = VR_HNSW_PAGE_BYTES;
+		left -= n;
+		VrHnswEditBegin(&edit, store);
+		page = VrHnswEditPage(&edit, buf);
+		memcpy(VrHnswPageContents(page), value->data + left, n);
+		VrHnswPageSpecial(page)->nbytes = n;
+		VrHnswPageSpecial(page)->next = next;
+		VrHnswEditFinish(&edit);
+		next = BufferGetBlockNumber(buf);
+		UnlockReleaseBuffer(buf);
+	}
+	return next;
+}
+
+/* Writes one record of the new vertex to a page; returns its id. */
+static uint32
+InsertWriteRecord(VrHnswStore *store, VrHnswRecord rec)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	Buffer abuf = InvalidBuffer;
+	int entry = 0;
+	VrHnswEdit edit;
+	int slot;
+	Buffer buf = InsertSlot(store, &slot);
+	uint32 id = BufferGetBlockNumber(buf) * l->slots + slot;
+	Page page;
+
+	if (rec->level == 0)
+	{
+		rec->base = id;
+		if (l->nattrs > 0)
+		{
+			BlockNumber block;
+
+			/* Vertex page, then its ATTR page: README, "Locks". */
+			VrHnswAttrPlace(l, id, &block, &entry);
+			abuf = VrHnswReadPage(store->index, block, BUFFER_LOCK_EXCLUSIVE,
+								  VR_PAGE_ATTR);
+		}
+	}
+	VrHnswEditBegin(&edit, store);
+	page = VrHnswEditPage(&edit, buf);
+	memcpy(VrHnswPageContents(page) + slot * l->record_size, rec,
+		   l->record_size);
+	VrHnswPageSpecial(page)->nused++;
+	if (BufferIsValid(abuf))
+		VrHnswAttrSet(l, VrHnswEditPage(&edit, abuf), entry,
+					  VrHnswRecordAttrs(rec, l), rec->attr_nulls, true);
+	VrHnswEditFinish(&edit);
+	if (BufferIsValid(abuf))
+		UnlockReleaseBuffer(abuf);
+	UnlockReleaseBuffer(buf);
+	return id;
+}
+
+/* ---------------------------------------------------------------- backlinks */
+
+/* Whether a record already has that neighbour. */
+static bool
+InsertHasNeighbour(VrHnswStore *store, VrHnswRecord rec, uint32 id)
+{
+	const uint32 *ids = VrHnswRecordIds(rec, &store->idx->layout);
+	int i;
+
+	for (i = 0; i < rec->degree; i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * Plain, on pages: decides on a copy, since the decision reads other pages.
+ * Returns the neighbour to replace, the newcomer itself for a new lane, or
+ * NO_VERTEX for none.
+ */
+static uint32
+InsertDecideOnCopy(VrHnswStore *store, uint32 target, int level,
+				   const VrHnswNewcomer *newcomer, float d, bool force)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswRecord copy = palloc(l->record_size);
+	VrHnswRef ref;
+	int lane;
+
+	if (!VrHnswVisit(store, target, level, BUFFER_LOCK_SHARE, &ref))
+		return VR_HNSW_NO_VERTEX;
+	memcpy(copy, ref.rec, l->record_size);
+	VrHnswRelease(&ref);
+	if (InsertHasNeighbour(store, copy, newcomer->id))
+		return VR_HNSW_NO_VERTEX;
+	lane = VrHnswChooseLane(store, copy, newcomer, d, force);
+	if (lane < 0)
+		return VR_HNSW_NO_VERTEX;
+	return lane == copy->degree ? newcomer->id : VrHnswRecordIds(copy, l)[lane];
+}
+
+/* Has a neighbour link back. Returns whether it did. */
+static bool
+InsertBacklink(VrHnswStore *store, uint32 target, int level,
+			   const VrHnswNewcomer *newcomer, float d, bool force)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	bool on_copy = !store->image && store->idx->form == VR_FORM_PLAIN;
+	uint32 victim = VR_HNSW_NO_VERTEX;
+	VrHnswEdit edit;
+	VrHnswRef ref;
+	int lane = -1;
+
+	if (on_copy)
+	{
+		victim = InsertDecideOnCopy(store, target, level, newcomer, d, force);
+		if (victim == VR_HNSW_NO_VERTEX)
+			return false;
+	}
+	if (!VrHnswVisit(store, target, level, BUFFER_LOCK_EXCLUSIVE, &ref))
+		return false;
+	if (VrHnswRecordIsLive(ref.rec) &&
+		!InsertHasNeighbour(store, ref.rec, newcomer->id))
+	{
+		if (!on_copy)
+			lane = VrHnswChooseLane(store, ref.rec, newcomer, d, force);
+		else if (ref.rec->degree < VrHnswDegreeLimit(l, level))
+			lane = ref.rec->degree;
+		else
+		{
+			const uint32 *ids = VrHnswRecordIds(ref.rec, l);
+			int i;
+
+			/* Somebody was quicker if the victim is gone: leave it. */
+			for (i = 0; i < ref.rec->degree; i++)
+				if (ids[i] == victim)
+					lane = i;
+			if (lane < 0 && force)
+				lane = ref.rec->degree - 1;
+		}
+	}
+	if (lane >= 0)
+	{
+		VrHnswRecord rec = ref.rec;
+
+		if (!store->image)
+		{
+			VrHnswEditBegin(&edit, store);
+			rec = (VrHnswRecord) (VrHnswPageContents(
+									  VrHnswEditPage(&edit, ref.buf)) +
+								  (target % l->slots) * l->record_size);
+		}
+		VrHnswSetLane(store, rec, lane, newcomer->id, newcomer->value);
+		if (!store->image)
+			VrHnswEditFinish(&edit);
+	}
+	VrHnswRelease(&ref);
+	return lane >= 0;
+}
+
+/* -------------------------------------------------------------- the whole */
+
+/* Searches one level and selects neighbours there. Hits stay sorted. */
+static void
+InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
+			 int nentries, InsertLevel *out)
+{
+	VrHnswStore *store = ins->store;
+	VrHnswIndex *idx = store->idx;
+	VrHnswSearch *s = &ins->search;
+	bool quantised = idx->form == VR_FORM_QUANTISED;
+	VrHnswNeighbour *cands;
+	int limit = VrHnswDegreeLimit(&idx->layout, level);
+	int n = 0;
+	uint32 most = idx->ef_construction * (quantised ? INSERT_WIDEN : 1);
+	uint32 i;
+
+	s->resumable = quantised;
+	VrHnswSearchLevel(s, level, idx->ef_construction);
+	for (i = 0; i < nentries; i++)
+		VrHnswSearchAdd(s, entries[i]);
+	VrHnswSearchRun(s);
+	if (quantised && level == 0)
+		VrHnswSearchWiden(s, (INSERT_WIDEN - 1) * idx->ef_construction);
+	VrHnswSearchSort(s, 0);
+	cands = palloc(Max(Min(s->nhits, most), 1) * sizeof(*cands));
+	for (i = 0; i < s->nhits && n < most; i++)
+	{
+		VrHnswRecord rec = (VrHnswRecord) s->hits[i].value;
+
+		if (!s->hits[i].live)
+			continue;
+		cands[n].id = s->hits[i].id;
+		cands[n].rec = rec;
+		cands[n].d = s->hits[i].d;
+		if (idx->metric == VR_METRIC_IP && quantised)
+			cands[n].d -= s->query->norm2;
+		cands[n].value = VrHnswRecordValue(store, rec);
+		if (rec->value_block != VR_HNSW_NO_BLOCK && !store->image)
+		{
+			char *copy = palloc(rec->value_bytes);
+
+			memcpy(copy, cands[n].value, rec->value_bytes);
+			cands[n].value = copy;
+		}
+		n++;
+	}
+	out->n = VrHnswSelect(store, cands, n, limit);
+	memcpy(out->neighbours, cands, out->n * sizeof(*cands));
+}
+
+/* Reads the entry point as it is now. */
+static void
+InsertReadEntry(VrHnswStore *store, uint32 *entry, int *entry_level)
+{
+	if (store->image)
+	{
+		VrHnswImageShared *shared = store->image->shared;
+
+		LWLockAcquire(&shared->entry_lock, LW_SHARED);
+		*entry = shared->entry;
+		*entry_level = shared->entry_level;
+		LWLockRelease(&shared->entry_lock);
+	}
+	else
+	{
+		Buffer buf = VrHnswReadPage(store->index, VR_HNSW_META_BLOCK,
+									BUFFER_LOCK_SHARE, VR_PAGE_META);
+		VrHnswMetaPage meta = VrHnswPageMeta(BufferGetPage(buf));
+
+		*entry = meta->entry;
+		*entry_level = meta->entry_level;
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Makes a record the entry point, if it is higher than the present one. */
+static void
+InsertRaiseEntry(VrHnswStore *store, uint32 id, int level)
+{
+	if (store->image)
+	{
+		VrHnswImageShared *shared = store->image->shared;
+
+		LWLockAcquire(&shared->entry_lock, LW_EXCLUSIVE);
+		if (level > shared->entry_level)
+		{
+			shared->entry = id;
+			shared->entry_level = level;
+		}
+		LWLockRelease(&shared->entry_lock);
+	}
+	else
+	{
+		Buffer buf = VrHnswReadPage(store->index, VR_HNSW_META_BLOCK,
+									BUFFER_LOCK_EXCLUSIVE, VR_PAGE_META);
+		VrHnswMetaPage meta = VrHnswPageMeta(BufferGetPage(buf));
+		VrHnswEdit edit;
+
+		if (meta->entry == VR_HNSW_NO_VERTEX || level > meta->entry_level)
+		{
+			VrHnswEditBegin(&edit, store);
+			meta = VrHnswPageMeta(VrHnswEditPage(&edit, buf));
+			meta->entry = id;
+			meta->entry_level = level;
+			VrHnswEditFinish(&edit);
+		}
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Room in the image for a vertex; ids[0..level]. False: full. */
+static bool
+InsertTakeImageRecords(VrHnswImage *image, int *level, uint32 *ids)
+{
+	int l;
+
+	ids[0] = VrHnswImageAlloc(image, false);
+	if (ids[0] == VR_HNSW_NO_VERTEX)
+		return false;
+	for (l = 1; l <= *level; l++)
+	{
+		ids[l] = VrHnswImageAlloc(image, true);
+		/* Out of records for upper levels: a lower vertex does as well. */
+		if (ids[l] == VR_HNSW_NO_VERTEX)
+			*level = l - 1;
+	}
+	return true;
+}
+
+/* Writes the records of the new vertex, level 0 first. */
+static bool
+InsertRecords(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
+			  int *level, InsertLevel **levels, uint32 *ids)
+{
+	VrHnswStore *store = ins->store;
+	const VrHnswLayout *l = &store->idx->layout;
+	bool is_long = store->idx->form == VR_FORM_PLAIN &&
+				   value->bytes > l->own_bytes;
+	int i;
+
+	if (store->image && !InsertTakeImageRecords(store->image, level, ids))
+		return false;
+	for (i = 0; i <= *level; i++)
+	{
+		VrHnswRecord rec = store->image
+							   ? VrHnswImageRecord(store->image, ids[i])
+							   : palloc0(l->record_size);
+
+		VrHnswFillRecord(store, rec, value, i,
+						 levels[i] ? levels[i]->neighbours : NULL,
+						 levels[i] ? levels[i]->n : 0);
+		rec->down = i > 0 ? ids[i - 1] : VR_HNSW_NO_VERTEX;
+		rec->base = ids[0];
+		if (i == 0)
+			rec->tid = *tid;
+		else
+			ItemPointerSetInvalid(&rec->tid);
+		if (is_long && !store->image)
+			rec->value_block = InsertLongValue(store, value);
+		else if (is_long &&
+				 !VrHnswImageAddLong(store->image, rec, value->data,
+									 value->bytes))
+		{
+			/* Nothing leads to it yet: leave it free, and go to pages. */
+			if (i == 0)
+				return false;
+			*level = i - 1;
+			break;
+		}
+		rec->flags = VR_RECORD_USED;
+		if (!store->image)
+			ids[i] = InsertWriteRecord(store, rec);
+	}
+	return true;
+}
+
+/* Has the chosen neighbours of a level link back. */
+static void
+InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
+				uint32 id, const InsertLevel *chosen)
+{
+	VrHnswNewcomer newcomer = {value, ins->search.qquery, id};
+	bool linked = false;
+	int i;
+
+	for (i = 0; i < chosen->n; i++)
+	{
+		if (i + 1 < chosen->n)
+			VrHnswPrefetch(ins->store, chosen->neighbours[i + 1].id, 1024);
+		linked |= InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+								 &newcomer, chosen->neighbours[i].d, false);
+	}
+	/* Nobody wanted it: the nearest who still can must. */
+	for (i = 0; !linked && i < chosen->n; i++)
+		linked = InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+								&newcomer, chosen->neighbours[i].d, true);
+}
+
+/*
+ * The insertion proper, with the barrier or the image's locks held. exclusive
+ * says that nobody else inserts; without it, *again asks for that, when the
+ * vertex would become the entry.
+ */
+static VrHnswInsertResult
+InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
+			 bool unchanged, bool exclusive, bool *again)
+{
+	VrHnswStore *store = ins->store;
+	VrHnswSearch *s = &ins->search;
+	InsertLevel *levels[VR_HNSW_MAX_LEVEL + 1] = {NULL};
+	uint32 ids[VR_HNSW_MAX_LEVEL + 1];
+	uint32 *entries;
+	int nentries;
+	int level = VrHnswRandomLevel(store->idx, tid);
+	int entry_level;
+	uint32 entry;
+	bool full;
+	int l;
+
+	*again = false;
+	InsertReadEntry(store, &entry, &entry_level);
+	if (!exclusive && (entry == VR_HNSW_NO_VERTEX || level > entry_level))
+	{
+		*again = true;
+		return VR_INSERT_FULL;
+	}
+	VrHnswSearchQuery(s, value);
+	if (entry != VR_HNSW_NO_VERTEX)
+	{
+		if (unchanged)
+		{
+			uint32 down = VrHnswSearchDescend(s, entry, entry_level, 0);
+
+			if (down != VR_HNSW_NO_VERTEX)
+			{
+				s->resumable = false;
+				VrHnswSearchLevel(s, 0, INSERT_NARROW_EF);
+				VrHnswSearchAdd(s, down);
+				VrHnswSearchRun(s);
+				VrHnswSearchSort(s, 0);
+				if (InsertJoin(ins, value, tid, &full))
+					return full ? VR_INSERT_FULL : VR_INSERT_SAME;
+			}
+			VrHnswSearchQuery(s, value);
+		}
+		l = Min(level, entry_level);
+		entry = VrHnswSearchDescend(s, entry, entry_level, l);
+		if (entry == VR_HNSW_NO_VERTEX)
+			VrHnswCorrupt(store->index, VR_HNSW_META_BLOCK,
+						  "the way down from the entry point is lost");
+		entries = palloc(store->idx->ef_construction * sizeof(uint32));
+		entries[0] = entry;
+		nentries = 1;
+		for (; l >= 0; l--)
+		{
+			uint32 i;
+
+			levels[l] = palloc(sizeof(InsertLevel));
+			InsertSelect(ins, l, entries, nentries, levels[l]);
+			if (l == 0 && InsertJoin(ins, value, tid, &full))
+				return full ? VR_INSERT_FULL : VR_INSERT_SAME;
+			nentries = 0;
+			for (i = 0; i < s->nhits && nentries < 4 && l > 0; i++)
+				entries[nentries++] = s->hits[i].link;
+		}
+	}
+	if (!InsertRecords(ins, value, tid, &level, levels, ids))
+		return VR_INSERT_FULL;
+	for (l = 0; l <= level; l++)
+		if (levels[l])
+			InsertBacklinks(ins, value, l, ids[l], levels[l]);
+	if (exclusive)
+		InsertRaiseEntry(store, ids[level], level);
+	return VR_INSERT_NEW;
+}
+
+/*
+ * Inserts a row's value: a new vertex, or a TID more for an equal one.
+ * unchanged hints that an equal one is likely. Pages: takes the barrier.
+ */
+VrHnswInsertResult
+VrHnswInsertValue(VrHnswInserter *ins, const VrHnswValue *value,
+				  ItemPointer tid, bool unchanged)
+{
+	VrHnswStore *store = ins->store;
+	MemoryContext old;
+	VrHnswInsertResult result;
+	bool again;
+
+	MemoryContextReset(ins->cxt);
+	old = MemoryContextSwitchTo(ins->cxt);
+	if (store->image)
+	{
+		result = InsertLocked(ins, value, tid, unchanged, false, &again);
+		if (again)
+		{
+			LWLock *lock = &store->image->shared->raise_lock;
+
+			LWLockAcquire(lock, LW_EXCLUSIVE);
+			result = InsertLocked(ins, value, tid, unchanged, true, &again);
+			LWLockRelease(lock);
+		}
+	}
+	else
+	{
+		LockPage(store->index, VR_HNSW_META_BLOCK, ShareLock);
+		result = InsertLocked(ins, value, tid, unchanged, false, &again);
+		UnlockPage(store->index, VR_HNSW_META_BLOCK, ShareLock);
+		if (again)
+		{
+			LockPage(store->index, VR_HNSW_META_BLOCK, ExclusiveLock);
+			result = InsertLocked(ins, value, tid, unchanged, true, &again);
+			UnlockPage(store->index, VR_HNSW_META_BLOCK, ExclusiveLock);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* aminsert. Everything is allocated in a context of its own and freed. */
+bool
+vr_hnsw_insert(Relation index, Datum *values, bool *isnull,
+			   ItemPointer heap_tid, Relation heap, IndexUniqueCheck check,
+			   bool unchanged, IndexInfo *info)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	VrHnswMetaPageData meta;
+	VrHnswIndex *idx;
+	VrHnswValue value;
+
+	if (isnull[0])
+		return false;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "vecrecall hnsw insert",
+								ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	idx = VrHnswOpen(index, &meta);
+	if (VrHnswFormValue(idx, index, values, isnull, &value))
+	{
+		VrHnswStore store;
+		VrHnswInserter ins;
+
+		VrHnswStoreInit(&store, index, idx);
+		VrHnswInserterInit(&ins, &store, cxt);
+		VrHnswInsertValue(&ins, &value, heap_tid, unchanged);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	return false;
+}

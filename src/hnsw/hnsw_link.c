@@ -1,0 +1,372 @@
+/*
+ * hnsw_link.c
+ *		Which neighbours a vertex gets, and how they stand in its record.
+ *
+ * A new vertex selects diverse neighbours among the candidates of its search.
+ * A neighbour that is full decides by itself whether the newcomer takes a
+ * place: by the distances between the newcomer and its present neighbours,
+ * which a quantised record estimates without reading another page. README,
+ * "Linking", argues both rules.
+ */
+#include "postgres.h"
+
+#include <float.h>
+
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw_image.h"
+#include "hnsw/hnsw_private.h"
+
+/*
+ * How much nearer to a chosen neighbour than to the vertex a candidate must be
+ * to count as shadowed, on squared distances: alpha = 1.2 on distances. Plain
+ * records and inner products, whose "distances" can be negative, take 1.
+ */
+#define LINK_ALPHA_SQUARED 1.44f
+
+static inline float
+LinkAlpha(const VrHnswIndex *idx)
+{
+	return idx->form == VR_FORM_QUANTISED && idx->metric != VR_METRIC_IP
+			   ? LINK_ALPHA_SQUARED
+			   : 1.0f;
+}
+
+int
+VrHnswDegreeLimit(const VrHnswLayout *layout, int level)
+{
+	return level == 0 ? layout->degree0 : layout->degree;
+}
+
+/*
+ * Distance of two records' values, comparable with hits' distances under the
+ * form's convention: for quantised inner product, twice the negative product.
+ */
+float
+VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a, const char *avalue,
+				   VrHnswRecord b, const char *bvalue)
+{
+	const VrHnswIndex *idx = store->idx;
+	const VrHnswLayout *l = &idx->layout;
+
+	if (idx->form == VR_FORM_PLAIN)
+		return VrHnswDistance(idx, avalue, a->value_bytes, bvalue,
+							  b->value_bytes);
+	else
+	{
+		const VrHnswOwnHead *ha = VrHnswRecordOwnHead(a, l);
+		const VrHnswOwnHead *hb = VrHnswRecordOwnHead(b, l);
+
+		return VrOwnPairDistance(l->own_kind, l->padded, &ha->own, avalue,
+								 &hb->own, bvalue) -
+			   ha->norm2 - hb->norm2;
+	}
+}
+
+/*
+ * Reorders cands, sorted by d, so that the first n (returned, at most limit)
+ * are those to link: first each candidate that no chosen one shadows, then,
+ * while there is room, the nearest shadowed ones. d of quantised inner product
+ * must be twice the negative product, as VrHnswPairDistance's.
+ */
+int
+VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands, int limit)
+{
+	float alpha = LinkAlpha(store->idx);
+	VrHnswNeighbour *shadowed = palloc(Max(ncands, 1) * sizeof(*cands));
+	int nshadowed = 0;
+	int n = 0;
+	int i;
+
+	for (i = 0; i < ncands && n < limit; i++)
+	{
+		int k;
+
+		for (k = 0; k < n; k++)
+			if (alpha * VrHnswPairDistance(store, cands[i].rec, cands[i].value,
+										   cands[k].rec, cands[k].value) <
+				cands[i].d)
+				break;
+		if (k < n)
+			shadowed[nshadowed++] = cands[i];
+		else
+			cands[n++] = cands[i];
+	}
+	for (i = 0; i < nshadowed && n < limit; i++)
+		cands[n++] = shadowed[i];
+	pfree(shadowed);
+	return n;
+}
+
+/* Writes neighbour u (floats) into a lane of v's record. */
+static void
+LinkEncode(const VrHnswIndex *idx, VrHnswRecord rec, int lane, const float *v,
+		   const float *u, float norm2)
+{
+	const VrHnswLayout *l = &idx->layout;
+	int set = lane / VR_QUANT_LANES;
+	uint8 row[VR_VECTOR_MAX_DIM / 8 + 64];
+	VrEdge edge;
+
+	VrEdgeEncode(l->padded, l->code_bits, v, u, -norm2, row, &edge);
+	VrLaneSet(l->code_bits, VrHnswRecordCodes(rec, l, set),
+			  VrHnswRecordFactors(rec, l, set), lane % VR_QUANT_LANES, row,
+			  &edge);
+}
+
+/*
+ * Fills a zeroed record with a value and its neighbours on that level. The
+ * caller sets TIDs, flags, base and down. A plain value that does not fit is
+ * the caller's to place; value_bytes tells.
+ */
+void
+VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
+				 int level, const VrHnswNeighbour *neighbours, int n)
+{
+	const VrHnswIndex *idx = store->idx;
+	const VrHnswLayout *l = &idx->layout;
+	uint32 *ids = VrHnswRecordIds(rec, l);
+	int i;
+
+	rec->level = level;
+	rec->degree = n;
+	rec->value_bytes = value->bytes;
+	rec->more_tids = VR_HNSW_NO_VERTEX;
+	rec->down = VR_HNSW_NO_VERTEX;
+	if (l->nattrs > 0)
+	{
+		rec->attr_nulls = value->attr_nulls;
+		memcpy(VrHnswRecordAttrs(rec, l), value->attrs,
+			   l->nattrs * sizeof(uint64));
+	}
+	for (i = 0; i < n; i++)
+		ids[i] = neighbours[i].id;
+	if (idx->form == VR_FORM_PLAIN)
+	{
+		if (value->bytes <= l->own_bytes)
+			memcpy(VrHnswRecordOwn(rec, l), value->data, value->bytes);
+	}
+	else
+	{
+		VrHnswOwnHead *head = VrHnswRecordOwnHead(rec, l);
+		float *u = palloc(l->padded * sizeof(float));
+
+		head->own = value->head;
+		head->norm2 = value->norm2;
+		memcpy(VrHnswRecordOwn(rec, l), value->data, l->own_bytes);
+		for (i = 0; i < l->lanes / VR_QUANT_LANES; i++)
+			VrLaneClearAll(l->code_bits, VrHnswRecordCodes(rec, l, i),
+						   VrHnswRecordFactors(rec, l, i));
+		for (i = 0; i < n; i++)
+		{
+			const VrHnswOwnHead *h = VrHnswRecordOwnHead(neighbours[i].rec, l);
+
+			VrOwnDecode(l->own_kind, l->padded, &h->own, neighbours[i].value,
+						u);
+			LinkEncode(idx, rec, i, value->rotated, u, h->norm2);
+		}
+		pfree(u);
+	}
+}
+
+/*
+ * Distances from a record and from the newcomer to the record's neighbours.
+ * Plain: their records are read, so the record is a copy or in an image, and
+ * no lock is held. A neighbour that is gone counts as farthest.
+ */
+static void
+LinkMeasurePlain(VrHnswStore *store, VrHnswRecord target,
+				 const VrHnswNewcomer *newcomer, float *du, float *dx)
+{
+	const VrHnswIndex *idx = store->idx;
+	const uint32 *ids = VrHnswRecordIds(target, &idx->layout);
+	const char *tvalue = VrHnswRecordValue(store, target);
+	int i;
+
+	/* A long value stands in scratch that the next one will take. */
+	if (target->value_block != VR_HNSW_NO_BLOCK && !store->image)
+	{
+		char *copy = palloc(target->value_bytes);
+
+		memcpy(copy, tvalue, target->value_bytes);
+		tvalue = copy;
+	}
+	for (i = 0; i < target->degree; i++)
+	{
+		VrHnswRef ref;
+		const char *value;
+
+		du[i] = FLT_MAX;
+		dx[i] = -FLT_MAX; /* and as shadowed: first to go */
+		if (!VrHnswVisit(store, ids[i], target->level,
+						 store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
+						 &ref))
+			continue;
+		if (VrHnswRecordIsLive(ref.rec))
+		{
+			value = VrHnswRecordValue(store, ref.rec);
+			du[i] = VrHnswDistance(idx, tvalue, target->value_bytes, value,
+								   ref.rec->value_bytes);
+			dx[i] = VrHnswDistance(idx, newcomer->value->data,
+								   newcomer->value->bytes, value,
+								   ref.rec->value_bytes);
+		}
+		VrHnswRelease(&ref);
+	}
+}
+
+/* The same, quantised: estimates from the record alone. d is d(x, u). */
+static void
+LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
+					 const VrHnswNewcomer *newcomer, float d, float *du,
+					 float *dx)
+{
+	const VrHnswIndex *idx = store->idx;
+	const VrHnswLayout *l = &idx->layout;
+	const VrHnswOwnHead *head = VrHnswRecordOwnHead(target, l);
+	bool ip = idx->metric == VR_METRIC_IP;
+	VrQuantQuery *self = NULL;
+	float norm_x = newcomer->value->norm2;
+	int at;
+
+	if (ip)
+	{
+		float *v = palloc(l->padded * sizeof(float));
+
+		VrOwnDecode(l->own_kind, l->padded, &head->own,
+					VrHnswRecordOwn(target, l), v);
+		self = VrQuantQueryInit(&idx->quant, v, VR_QUERY_CODES,
+								palloc(VrQuantQuerySize(&idx->quant)));
+		pfree(v);
+	}
+	for (at = 0; at < target->degree; at += VR_QUANT_LANES)
+	{
+		int set = at / VR_QUANT_LANES;
+		int n = Min(target->degree - at, VR_QUANT_LANES);
+		const VrEdgeFactors *factors = VrHnswRecordFactors(target, l, set);
+		const uint8 *codes = VrHnswRecordCodes(target, l, set);
+		float est[VR_QUANT_LANES];
+		int i;
+
+		/* g is the plain squared distance, for any metric. */
+		VrEstimate32(newcomer->query, ip ? d + norm_x + head->norm2 : d, codes,
+					 factors, FLT_MAX, est);
+		for (i = 0; i < n; i++)
+			dx[at + i] = ip ? est[i] - norm_x : Max(est[i], 0);
+		if (ip)
+		{
+			VrEstimate32(self, 0, codes, factors, FLT_MAX, est);
+			for (i = 0; i < n; i++)
+				du[at + i] = est[i] - head->norm2;
+		}
+		else
+		{
+			for (i = 0; i < n; i++)
+			{
+				float r = VrEdgeNorm(l->padded, l->code_bits, factors, i);
+
+				du[at + i] = r * r;
+			}
+		}
+	}
+	if (self)
+		pfree(self);
+}
+
+/*
+ * Which lane of a record a newcomer at distance d takes: one past the last if
+ * there is room, that of a neighbour it replaces, or -1 for none. With force
+ * there always is one. Plain: see LinkMeasurePlain for what may be held.
+ *
+ * The newcomer is turned away if a nearer neighbour shadows it. Else it
+ * replaces the farthest neighbour that it shadows, or, if it shadows none, the
+ * farthest of all.
+ */
+int
+VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
+				 const VrHnswNewcomer *newcomer, float d, bool force)
+{
+	float du[VR_HNSW_MAX_LANES];
+	float dx[VR_HNSW_MAX_LANES];
+	float alpha = LinkAlpha(store->idx);
+	int victim = -1;
+	int farthest = 0;
+	int i;
+
+	if (target->degree < VrHnswDegreeLimit(&store->idx->layout, target->level))
+		return target->degree;
+	if (store->idx->form == VR_FORM_PLAIN)
+		LinkMeasurePlain(store, target, newcomer, du, dx);
+	else
+		LinkMeasureQuantised(store, target, newcomer, d, du, dx);
+	for (i = 0; i < target->degree; i++)
+	{
+		if (du[i] <= d && alpha * dx[i] < d && !force)
+			return -1;
+		if (du[i] > d && alpha * dx[i] < du[i] &&
+			(victim < 0 || du[i] > du[victim]))
+			victim = i;
+		if (du[i] > du[farthest])
+			farthest = i;
+	}
+	if (victim >= 0)
+		return victim;
+	return du[farthest] > d || force ? farthest : -1;
+}
+
+/*
+ * Puts a vertex into a lane of a record that the caller may write to. A lane
+ * one past the last lengthens the list.
+ */
+void
+VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane, uint32 id,
+			  const VrHnswValue *value)
+{
+	const VrHnswIndex *idx = store->idx;
+	const VrHnswLayout *l = &idx->layout;
+
+	Assert(lane <= target->degree && lane < l->lanes);
+	VrHnswRecordIds(target, l)[lane] = id;
+	if (lane == target->degree)
+		target->degree++;
+	if (idx->form == VR_FORM_QUANTISED)
+	{
+		const VrHnswOwnHead *head = VrHnswRecordOwnHead(target, l);
+		float *v = palloc(l->padded * sizeof(float));
+
+		VrOwnDecode(l->own_kind, l->padded, &head->own,
+					VrHnswRecordOwn(target, l), v);
+		LinkEncode(idx, target, lane, v, value->rotated, value->norm2);
+		pfree(v);
+	}
+}
+
+/* Takes a neighbour out; the last one moves into its lane. */
+void
+VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	uint32 *ids = VrHnswRecordIds(target, l);
+	int last = target->degree - 1;
+
+	Assert(lane <= last);
+	if (store->idx->form == VR_FORM_QUANTISED)
+	{
+		int from = last / VR_QUANT_LANES;
+		int to = lane / VR_QUANT_LANES;
+
+		if (lane != last)
+			VrLaneCopy(l->code_bits, VrHnswRecordCodes(target, l, to),
+					   VrHnswRecordFactors(target, l, to),
+					   lane % VR_QUANT_LANES,
+					   VrHnswRecordCodes(target, l, from),
+					   VrHnswRecordFactors(target, l, from),
+					   last % VR_QUANT_LANES);
+		VrLaneClear(l->code_bits, VrHnswRecordCodes(target, l, from),
+					VrHnswRecordFactors(target, l, from),
+					last % VR_QUANT_LANES);
+	}
+	ids[lane] = ids[last];
+	ids[last] = 0;
+	target->degree--;
+}

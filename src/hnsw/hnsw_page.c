@@ -1,0 +1,447 @@
+/*
+ * hnsw_page.c
+ *		The one gate to the pages of an index: pin, lock, check, extend.
+ *
+ * Knows page kinds and records, not what is in them. A visit costs about 150
+ * ns instead of 760 because the buffer of a block is remembered per backend
+ * (ReadRecentBuffer verifies the memory) and its lines are prefetched.
+ */
+#include "postgres.h"
+
+#include "access/generic_xlog.h"
+#include "miscadmin.h"
+#include "storage/buf_internals.h"
+#include "storage/bufmgr.h"
+#include "storage/indexfsm.h"
+#include "storage/freespace.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw_image.h"
+#include "hnsw/hnsw_private.h"
+
+/* Reports damage. Every check of bytes from disk ends here. */
+void
+VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" is corrupt at block %u: %s",
+					RelationGetRelationName(index), block, what),
+			 errhint("Please REINDEX it.")));
+}
+
+/* Formats an empty page. Contents are covered by pd_lower as they are used. */
+void
+VrHnswPageInit(Page page, VrHnswPageKind kind)
+{
+	VrHnswSpecial special;
+
+	PageInit(page, BLCKSZ, sizeof(VrHnswSpecialData));
+	special = VrHnswPageSpecial(page);
+	memset(special, 0, sizeof(VrHnswSpecialData));
+	special->kind = kind;
+	special->page_id = VR_HNSW_PAGE_ID;
+	/* No hole: generic WAL logs nothing that lies in one. */
+	((PageHeader) page)->pd_lower = ((PageHeader) page)->pd_upper;
+	if (kind == VR_PAGE_TID)
+	{
+		int i;
+
+		for (i = 0; i < VR_HNSW_CHUNKS; i++)
+		{
+			VrHnswPageChunk(page, i)->owner = VR_HNSW_NO_VERTEX;
+			VrHnswPageChunk(page, i)->next = VR_HNSW_NO_VERTEX;
+		}
+	}
+}
+
+/* A page's kind if the page is ours, 0 if it is new, -1 if it is damaged. */
+static int
+VrHnswProbePage(Page page)
+{
+	VrHnswSpecial special;
+
+	if (PageIsNew(page))
+		return 0;
+	if (PageGetSpecialSize(page) != MAXALIGN(sizeof(VrHnswSpecialData)) ||
+		((PageHeader) page)->pd_special !=
+			BLCKSZ - MAXALIGN(sizeof(VrHnswSpecialData)))
+		return -1;
+	special = VrHnswPageSpecial(page);
+	if (special->page_id != VR_HNSW_PAGE_ID || special->kind < VR_PAGE_META ||
+		special->kind > VR_PAGE_FREE)
+		return -1;
+	return special->kind;
+}
+
+/* Errors unless the pinned and locked page is of that kind. */
+void
+VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind)
+{
+	int found = VrHnswProbePage(BufferGetPage(buf));
+
+	if (likely(found == (int) kind))
+		return;
+	if (found == 0)
+		VrHnswCorrupt(index, BufferGetBlockNumber(buf), "page is empty");
+	if (found < 0)
+		VrHnswCorrupt(index, BufferGetBlockNumber(buf),
+					  "page is not an hnsw page");
+	VrHnswCorrupt(index, BufferGetBlockNumber(buf), "page is of another kind");
+}
+
+/* Reads, locks and checks a page. The caller unlocks and releases it. */
+Buffer
+VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
+			   VrHnswPageKind kind)
+{
+	Buffer buf = ReadBuffer(index, block);
+
+	LockBuffer(buf, lockmode);
+	VrHnswCheckPage(index, buf, kind);
+	return buf;
+}
+
+/* Copies the metapage, checking what can be checked. */
+void
+VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)
+{
+	Buffer buf;
+	Page page;
+	const VrHnswLayout *l = &meta->layout;
+
+	if (RelationGetNumberOfBlocks(index) == 0)
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "metapage is missing");
+	buf = ReadBuffer(index, VR_HNSW_META_BLOCK);
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buf);
+	if (!PageIsNew(page) &&
+		VrHnswPageMeta(page)->magic == VR_HNSW_PGVECTOR_MAGIC)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" was built by pgvector",
+						RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+	VrHnswCheckPage(index, buf, VR_PAGE_META);
+	memcpy(meta, VrHnswPageMeta(page), sizeof(VrHnswMetaPageData));
+	UnlockReleaseBuffer(buf);
+
+	if (meta->magic != VR_HNSW_MAGIC)
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "metapage has a wrong magic");
+	if (meta->version != VR_HNSW_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has format version %u, this library "
+						"reads %u",
+						RelationGetRelationName(index), meta->version,
+						VR_HNSW_VERSION),
+				 errhint("Please REINDEX it.")));
+	if (meta->type < VR_TYPE_VECTOR || meta->type > VR_TYPE_BIT ||
+		meta->metric < VR_METRIC_L2 || meta->metric > VR_METRIC_JACCARD ||
+		(meta->form != VR_FORM_PLAIN && meta->form != VR_FORM_QUANTISED) ||
+		meta->m < VR_HNSW_MIN_M || meta->m > VR_HNSW_MAX_M ||
+		meta->ef_construction < VR_HNSW_MIN_EFC ||
+		meta->ef_construction > VR_HNSW_MAX_EFC || meta->dim < 1 ||
+		meta->dim > VR_SPARSEVEC_MAX_DIM || l->slots < 1 ||
+		l->record_size < sizeof(VrHnswRecordData) ||
+		l->record_size % 8 != 0 ||
+		l->slots * l->record_size > VR_HNSW_PAGE_BYTES ||
+		l->degree0 > l->lanes || l->degree > l->lanes ||
+		l->lanes > VR_HNSW_MAX_LANES || l->nattrs > VR_HNSW_MAX_ATTRS ||
+		l->ids_at + l->lanes * sizeof(uint32) > l->record_size ||
+		l->attrs_at + l->nattrs * sizeof(uint64) > l->record_size ||
+		l->own_at + l->own_bytes > l->record_size ||
+		(l->nattrs > 0) != (l->attr_group > 1))
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "metapage is damaged");
+	if (meta->entry != VR_HNSW_NO_VERTEX &&
+		(meta->entry_level < 0 || meta->entry_level > VR_HNSW_MAX_LEVEL))
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "entry level is damaged");
+}
+
+/* A store over the pages of an index. */
+void
+VrHnswStoreInit(VrHnswStore *store, Relation index, VrHnswIndex *idx)
+{
+	memset(store, 0, sizeof(*store));
+	store->index = index;
+	store->idx = idx;
+	store->nblocks = RelationGetNumberOfBlocks(index);
+}
+
+/* One more than the highest id that can exist now. */
+uint32
+VrHnswMaxVertex(VrHnswStore *store)
+{
+	if (store->image)
+		return VrHnswImageMaxVertex(store->image);
+	return store->nblocks * store->idx->layout.slots;
+}
+
+/* ATTR pages stand at fixed places. */
+bool
+VrHnswIsAttrBlock(const VrHnswLayout *layout, BlockNumber block)
+{
+	return layout->attr_group > 0 && block > 0 &&
+		   (block - 1) % layout->attr_group == 0;
+}
+
+/* Makes room for the hints of all blocks. */
+static void
+VrHnswGrowHints(VrHnswIndex *idx, BlockNumber nblocks)
+{
+	BlockNumber n = Max(nblocks + nblocks / 8, 1024);
+
+	if (idx->hints == NULL)
+		idx->hints = MemoryContextAllocExtended(
+			idx->cxt, (Size) n * sizeof(Buffer),
+			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	else
+	{
+		idx->hints =
+			repalloc_huge(idx->hints, (Size) n * sizeof(Buffer));
+		memset(idx->hints + idx->nhints, 0,
+			   (Size) (n - idx->nhints) * sizeof(Buffer));
+	}
+	idx->nhints = n;
+}
+
+/* Pins a block, by the hint if it still holds. */
+static inline Buffer
+VrHnswPin(VrHnswStore *store, BlockNumber block)
+{
+	VrHnswIndex *idx = store->idx;
+	Buffer buf;
+
+	if (unlikely(block >= idx->nhints))
+		VrHnswGrowHints(idx, Max(block + 1, store->nblocks));
+	buf = idx->hints[block];
+	if (likely(buf != 0) && VrReadRecentBuffer(store->index, block, buf))
+		return buf;
+	buf = ReadBuffer(store->index, block);
+	idx->hints[block] = buf;
+	return buf;
+}
+
+/*
+ * Holds the record of that id, locked share or exclusive. Returns false, with
+ * nothing held, if the slot is free or its record belongs to another level:
+ * ids are hints, and slots are reused. Errors if the id cannot be one.
+ */
+bool
+VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
+			VrHnswRef *ref)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	BlockNumber block;
+	Page page;
+
+	store->visits++;
+	if (store->image)
+		return VrHnswImageVisit(store->image, id, lockmode, ref);
+
+	block = id / layout->slots;
+	if (unlikely(block >= store->nblocks))
+	{
+		store->nblocks = RelationGetNumberOfBlocks(store->index);
+		if (block >= store->nblocks)
+			VrHnswCorrupt(store->index, block,
+						  "an edge leads beyond the end");
+	}
+	ref->lock = NULL;
+	ref->buf = VrHnswPin(store, block);
+	LockBuffer(ref->buf, lockmode);
+	page = BufferGetPage(ref->buf);
+	VrHnswCheckPage(store->index, ref->buf, VR_PAGE_VERTEX);
+	ref->rec = (VrHnswRecord) (VrHnswPageContents(page) +
+							   (id % layout->slots) * layout->record_size);
+	if (unlikely(VrHnswRecordIsFree(ref->rec) || ref->rec->level != level))
+	{
+		VrHnswRelease(ref);
+		return false;
+	}
+	if (unlikely(ref->rec->degree > layout->lanes))
+		VrHnswCorrupt(store->index, block, "a record has too many neighbours");
+	return true;
+}
+
+/* Lets a record go. */
+void
+VrHnswRelease(VrHnswRef *ref)
+{
+	if (ref->buf != InvalidBuffer)
+		UnlockReleaseBuffer(ref->buf);
+	else if (ref->lock)
+		LWLockRelease(ref->lock);
+	ref->rec = NULL;
+}
+
+/*
+ * Starts loading the first bytes of a record into the CPU's cache, or its page
+ * into shared buffers. Never waits, never fails: what is read is not used.
+ */
+void
+VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	const char *rec;
+	int i;
+
+	if (store->image)
+		rec = (const char *) VrHnswImageRecord(store->image, id);
+	else
+	{
+		BlockNumber block = id / layout->slots;
+		Buffer buf;
+
+		if (block >= store->idx->nhints || block >= store->nblocks)
+			return;
+		buf = store->idx->hints[block];
+		if (buf == 0)
+		{
+			PrefetchBuffer(store->index, MAIN_FORKNUM, block);
+			return;
+		}
+		if (BufferIsLocal(buf))
+			return;
+		VR_PREFETCH(GetBufferDescriptor(buf - 1));
+		rec = (const char *) BufferBlocks + (Size) (buf - 1) * BLCKSZ;
+		VR_PREFETCH(rec + BLCKSZ - sizeof(VrHnswSpecialData));
+		VR_PREFETCH(rec);
+		rec += MAXALIGN(SizeOfPageHeaderData) +
+			   (id % layout->slots) * layout->record_size;
+	}
+	for (i = 0; i < bytes; i += 64)
+		VR_PREFETCH(rec + i);
+}
+
+/*
+ * The plain value of a held record: in place, or gathered from its VALUE pages
+ * into the store's scratch, where it stays until the next call.
+ */
+const char *
+VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	BlockNumber block = rec->value_block;
+	uint32 got = 0;
+
+	if (likely(block == VR_HNSW_NO_BLOCK))
+	{
+		if (unlikely(store->idx->form == VR_FORM_PLAIN &&
+					 rec->value_bytes > layout->own_bytes))
+			VrHnswCorrupt(store->index, 0, "a value is longer than its record");
+		return VrHnswRecordOwn(rec, layout);
+	}
+	if (store->image)
+		return VrHnswImageLongValue(store->image, rec);
+
+	if (rec->value_bytes > 16 * 1024 * 1024)
+		VrHnswCorrupt(store->index, block, "a value is too long");
+	if (store->longsize < rec->value_bytes)
+	{
+		store->longvalue = store->longvalue
+							   ? repalloc(store->longvalue, rec->value_bytes)
+							   : MemoryContextAlloc(CurrentMemoryContext,
+													rec->value_bytes);
+		store->longsize = rec->value_bytes;
+	}
+	while (got < rec->value_bytes)
+	{
+		Buffer buf;
+		VrHnswSpecial special;
+
+		if (block == VR_HNSW_NO_BLOCK || block >= store->nblocks)
+			VrHnswCorrupt(store->index, block, "a long value is cut short");
+		buf = VrHnswReadPage(store->index, block, BUFFER_LOCK_SHARE,
+							 VR_PAGE_VALUE);
+		special = VrHnswPageSpecial(BufferGetPage(buf));
+		if (special->nbytes == 0 || special->nbytes > VR_HNSW_PAGE_BYTES ||
+			special->nbytes > rec->value_bytes - got)
+			VrHnswCorrupt(store->index, block, "a long value is damaged");
+		memcpy(store->longvalue + got,
+			   VrHnswPageContents(BufferGetPage(buf)), special->nbytes);
+		got += special->nbytes;
+		block = special->next;
+		UnlockReleaseBuffer(buf);
+	}
+	return store->longvalue;
+}
+
+/* Adds a page at the end, locked exclusively, and logs it as empty. */
+static Buffer
+VrHnswExtend(VrHnswStore *store, VrHnswPageKind kind)
+{
+	for (;;)
+	{
+		Buffer buf;
+		VrHnswEdit edit;
+		bool attr;
+
+		LockRelationForExtension(store->index, ExclusiveLock);
+		buf = ReadBufferExtended(store->index, MAIN_FORKNUM, P_NEW, RBM_NORMAL,
+								 NULL);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		UnlockRelationForExtension(store->index, ExclusiveLock);
+		store->nblocks = Max(store->nblocks, BufferGetBlockNumber(buf) + 1);
+		attr = VrHnswIsAttrBlock(&store->idx->layout,
+								 BufferGetBlockNumber(buf));
+		VrHnswEditBegin(&edit, store);
+		VrHnswEditNewPage(&edit, buf, attr ? VR_PAGE_ATTR : kind);
+		VrHnswEditFinish(&edit);
+		if (!attr)
+			return buf;
+		UnlockReleaseBuffer(buf);
+	}
+}
+
+/* Adds a VERTEX page, locked exclusively; others may find its free slots. */
+Buffer
+VrHnswExtendVertex(VrHnswStore *store)
+{
+	Buffer buf = VrHnswExtend(store, VR_PAGE_VERTEX);
+
+	if (store->idx->layout.slots > 1)
+		RecordPageWithFreeSpace(store->index, BufferGetBlockNumber(buf),
+								BLCKSZ / 4);
+	return buf;
+}
+
+/*
+ * A page of that kind with nothing on it, locked exclusively: a free one, or a
+ * new one. For VERTEX pages, which have many owners, see hnsw_insert.c.
+ */
+Buffer
+VrHnswNewPage(VrHnswStore *store, VrHnswPageKind kind)
+{
+	for (;;)
+	{
+		BlockNumber block =
+			store->building ? InvalidBlockNumber
+							: GetFreeIndexPage(store->index);
+		Buffer buf;
+		VrHnswEdit edit;
+
+		if (block == InvalidBlockNumber)
+			return VrHnswExtend(store, kind);
+		if (block >= RelationGetNumberOfBlocks(store->index) ||
+			VrHnswIsAttrBlock(&store->idx->layout, block))
+			continue;
+		buf = ReadBuffer(store->index, block);
+		/* Somebody else may have been given it too: the map is a hint. */
+		if (ConditionalLockBuffer(buf))
+		{
+			int found = VrHnswProbePage(BufferGetPage(buf));
+
+			if (found == 0 || found == VR_PAGE_FREE)
+			{
+				VrHnswEditBegin(&edit, store);
+				VrHnswEditNewPage(&edit, buf, kind);
+				VrHnswEditFinish(&edit);
+				return buf;
+			}
+			LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+		}
+		ReleaseBuffer(buf);
+	}
+}

@@ -1,0 +1,477 @@
+/*
+ * hnsw_private.h
+ *		In-memory state of the hnsw index, and the functions that the files of
+ *		this folder offer each other, under the name of the file that has them.
+ */
+#ifndef VR_HNSW_PRIVATE_H
+#define VR_HNSW_PRIVATE_H
+
+#include "access/amapi.h"
+#include "access/generic_xlog.h"
+#include "access/genam.h"
+#include "access/relscan.h"
+#include "nodes/execnodes.h"
+#include "port/atomics.h"
+#include "storage/bufmgr.h"
+#include "storage/lwlock.h"
+#include "utils/rel.h"
+
+#include "base/vr_compat.h"
+#include "base/vr_defs.h"
+#include "hnsw/hnsw_page.h"
+#include "quant/quant.h"
+
+/* Options, with pgvector's ranges. */
+#define VR_HNSW_DEFAULT_M 16
+#define VR_HNSW_MIN_M 2
+#define VR_HNSW_MAX_M 100
+#define VR_HNSW_DEFAULT_EFC 64
+#define VR_HNSW_MIN_EFC 4
+#define VR_HNSW_MAX_EFC 1000
+#define VR_HNSW_DEFAULT_EF 40
+#define VR_HNSW_MAX_EF 10000
+#define VR_HNSW_MAX_LEVEL 30
+#define VR_HNSW_MAX_LANES (2 * VR_HNSW_MAX_M + 24) /* rounded up to 32 */
+#define VR_HNSW_MAX_ATTRS 15
+
+#define VR_HNSW_MAX_NNZ 1000	  /* of an indexed sparsevec */
+#define VR_HNSW_MAX_BITS 64000	  /* of an indexed bit */
+
+/* Support functions of an operator class; 1 to 3 are numbered as pgvector's. */
+#define VR_HNSW_DISTANCE_PROC 1
+#define VR_HNSW_NORM_PROC 2
+#define VR_HNSW_TYPE_INFO_PROC 3
+#define VR_HNSW_HASH_PROC 4
+#define VR_HNSW_NPROCS 4
+
+#define VR_HNSW_DISTANCE_STRATEGY 1
+#define VR_HNSW_EQUAL_STRATEGY 2
+
+/* Values of hnsw.iterative_scan. */
+typedef enum VrHnswIterative
+{
+	VR_ITERATIVE_AUTO, /* strict; off under pgvector's name */
+	VR_ITERATIVE_OFF,
+	VR_ITERATIVE_RELAXED,
+	VR_ITERATIVE_STRICT
+} VrHnswIterative;
+
+typedef enum VrHnswStorage
+{
+	VR_STORAGE_AUTO,
+	VR_STORAGE_PLAIN,
+	VR_STORAGE_QUANTISED
+} VrHnswStorage;
+
+typedef enum VrHnswRerank
+{
+	VR_RERANK_AUTO, /* where the own value is coarser than the column's */
+	VR_RERANK_OFF,
+	VR_RERANK_ON
+} VrHnswRerank;
+
+extern int vr_hnsw_ef_search;
+extern int vr_hnsw_iterative_scan;
+extern int vr_hnsw_max_scan_tuples;
+extern double vr_hnsw_scan_mem_multiplier;
+extern int vr_hnsw_rerank;
+
+typedef struct VrHnswOptions
+{
+	int32 vl_len_;
+	int m;
+	int ef_construction;
+	int storage;	/* VrHnswStorage */
+	int precision;	/* VrOwnKind */
+	int code_bits;	/* VR_CODE_BITS_AUTO, or 16.. */
+	int seed;
+} VrHnswOptions;
+
+/*
+ * What a backend knows of an index and what never changes after its build.
+ * One per relfilenode, kept until the end of the session (hnsw_form.c), so
+ * pointers to it stay valid across relcache invalidations.
+ */
+typedef struct VrHnswIndex
+{
+	VrRelFileLocator locator; /* hash key */
+	uint64 build_id;
+	VrHnswLayout layout;
+	VrHnswType type;
+	VrHnswMetric metric;
+	VrHnswForm form;
+	int m;
+	int ef_construction;
+	int dim;
+	uint64 seed;
+	uint64 build_rows;
+	bool alias; /* belongs to the extension under pgvector's name */
+
+	/* quantised form */
+	VrQuantLayout quant;
+	VrRotation rotation;
+	float *mean; /* dim floats, or NULL for zero */
+
+	/* Where each block was last seen in shared buffers; 0 is unknown. */
+	Buffer *hints;
+	BlockNumber nhints;
+	BlockNumber target;	  /* VERTEX page with room, or NO_BLOCK */
+	MemoryContext cxt;	  /* owner of all of this */
+} VrHnswIndex;
+
+/*
+ * A value on its way into the index or a search. Plain: the value as records
+ * hold it. Quantised: the rotated floats, and their own-value encoding.
+ * Everything lives in the context that was current in VrHnswFormValue.
+ */
+typedef struct VrHnswValue
+{
+	const char *data; /* plain payload, or own value */
+	uint32 bytes;	  /* plain: of data; quantised: hash of the original */
+	float *rotated;	  /* quantised: padded floats, decoded from data */
+	VrOwnHead head;	  /* quantised */
+	float norm2;	  /* quantised, inner product: uncentred squared norm */
+	int nattrs;
+	uint64 attrs[VR_HNSW_MAX_ATTRS];
+	uint16 attr_nulls;
+} VrHnswValue;
+
+/* Quantised records begin their own part with this. */
+typedef struct VrHnswOwnHead
+{
+	VrOwnHead own;
+	float norm2; /* inner product: uncentred squared norm, scaled */
+} VrHnswOwnHead;
+
+#define VrHnswRecordOwnHead(r, layout)                                         \
+	((VrHnswOwnHead *) ((char *) (r) + (layout)->ownhead_at))
+#define VrHnswRecordFactors(r, layout, set)                                    \
+	((VrEdgeFactors *) ((char *) (r) + (layout)->factors_at) + (set))
+#define VrHnswRecordCodes(r, layout, set)                                      \
+	((uint8 *) (r) + (layout)->codes_at +                                      \
+	 (set) *VR_CODE_BLOCK_BYTES((layout)->code_bits))
+
+/*
+ * Records in memory while an index is built (hnsw_image.c): level 0 in
+ * [0, cap0), upper levels in [cap0, cap0 + cap_upper), addressed as ids.
+ */
+typedef struct VrHnswImage VrHnswImage;
+
+/* Where a search or an insertion finds records: an image, or the index. */
+typedef struct VrHnswStore
+{
+	Relation index; /* not used with an image */
+	VrHnswIndex *idx;
+	VrHnswImage *image; /* NULL: the index's pages */
+	bool building;		/* pages are not WAL-logged yet */
+	BlockNumber nblocks;
+	int64 visits;	 /* records looked at */
+	char *longvalue; /* scratch for values longer than a record */
+	uint32 longsize;
+} VrHnswStore;
+
+/* A record held: locked (and pinned) until VrHnswRelease. */
+typedef struct VrHnswRef
+{
+	VrHnswRecord rec;
+	Buffer buf;	 /* InvalidBuffer in an image */
+	LWLock *lock; /* image: the record's lock, or NULL */
+} VrHnswRef;
+
+
+/* ---- hnsw_page.c: the one gate to pages */
+extern void VrHnswCorrupt(Relation index, BlockNumber block,
+						  const char *what) pg_attribute_noreturn();
+extern void VrHnswPageInit(Page page, VrHnswPageKind kind);
+extern void VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind);
+extern Buffer VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
+							 VrHnswPageKind kind);
+extern void VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta);
+extern void VrHnswStoreInit(VrHnswStore *store, Relation index,
+							VrHnswIndex *idx);
+extern bool VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
+						VrHnswRef *ref);
+extern void VrHnswRelease(VrHnswRef *ref);
+extern void VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes);
+extern const char *VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec);
+extern bool VrHnswIsAttrBlock(const VrHnswLayout *layout, BlockNumber block);
+extern uint32 VrHnswMaxVertex(VrHnswStore *store);
+extern Buffer VrHnswExtendVertex(VrHnswStore *store);
+extern Buffer VrHnswNewPage(VrHnswStore *store, VrHnswPageKind kind);
+
+/* ---- hnsw_wal.c: the one place that changes pages */
+#define VR_HNSW_EDIT_PAGES 4
+
+typedef struct VrHnswEdit
+{
+	Relation index;
+	bool building;
+	GenericXLogState *state;
+} VrHnswEdit;
+
+extern void VrHnswEditBegin(VrHnswEdit *edit, VrHnswStore *store);
+extern void VrHnswEditBeginRel(VrHnswEdit *edit, Relation index);
+extern Page VrHnswEditPage(VrHnswEdit *edit, Buffer buf);
+extern Page VrHnswEditNewPage(VrHnswEdit *edit, Buffer buf,
+							  VrHnswPageKind kind);
+extern void VrHnswEditFinish(VrHnswEdit *edit);
+extern void VrHnswEditAbort(VrHnswEdit *edit);
+
+/* ---- hnsw_form.c: what an index stores, and how far values are apart */
+extern void VrHnswDescribe(Relation index, uint32 typical_bytes,
+						   VrHnswMetaPageData *meta);
+extern VrHnswIndex *VrHnswOpen(Relation index, VrHnswMetaPageData *meta);
+extern VrHnswIndex *VrHnswOpenNew(Relation index,
+								  const VrHnswMetaPageData *meta,
+								  const float *mean);
+extern bool VrHnswFormValue(VrHnswIndex *idx, Relation index, Datum *values,
+							bool *isnull, VrHnswValue *out);
+extern void VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull,
+							VrHnswValue *out);
+extern float VrHnswDistance(const VrHnswIndex *idx, const char *a,
+							uint32 abytes, const char *b, uint32 bbytes);
+extern void VrHnswFormAttrs(Relation index, Datum *values, bool *isnull,
+							VrHnswValue *out);
+extern uint64 VrHnswAttrWord(Relation index, int attr, Datum value);
+extern uint64 VrHnswAttrWordOf(Relation index, int attr, Oid type, Datum value);
+extern bool VrHnswAttrIsExact(Relation index, int attr);
+
+/* ---- hnsw_search.c */
+typedef struct VrHnswHit
+{
+	float d;
+	uint32 id;
+	uint32 link; /* level 0: more_tids; above: down */
+	ItemPointerData tid;
+	uint8 live;	 /* not dead, passes the filter */
+	uint8 flags; /* for the caller */
+	char *value; /* copy of the record, if the search keeps copies */
+} VrHnswHit;
+
+/* A condition on attribute words; all must hold (hnsw_scan.c makes them). */
+typedef struct VrHnswFilterKey
+{
+	int attr;
+	int nwords;	   /* any of them; sorted */
+	uint64 *words;
+} VrHnswFilterKey;
+
+typedef struct VrHnswFilter
+{
+	int nkeys;
+	VrHnswFilterKey *keys;
+	bool never; /* no row can pass */
+} VrHnswFilter;
+
+typedef struct VrHnswSeen
+{
+	uint64 *words;
+	uint32 nwords;
+	uint32 *touched;
+	uint32 ntouched;
+	uint32 maxtouched;
+} VrHnswSeen;
+
+typedef struct VrHnswSearch
+{
+	VrHnswStore *store;
+	const VrHnswValue *query;
+	VrQuantQuery *qquery; /* quantised; in qmem */
+	void *qmem;
+	const VrHnswFilter *filter;
+	MemoryContext cxt;
+	int level;
+	uint32 ef;		  /* width of this pass */
+	bool keep_copies; /* hits carry copies of their records */
+	bool resumable;	  /* nothing seen is forgotten */
+	uint32 self;	  /* record to step over, or NO_VERTEX */
+
+	uint64 *frontier; /* min-heap of keys: distance, id */
+	uint32 nfrontier;
+	uint32 maxfrontier;
+	uint64 *spill; /* seen, too far for this pass */
+	uint32 nspill;
+	uint32 maxspill;
+	float *bound; /* max-heap: the ef nearest hits */
+	uint32 nbound;
+	uint32 maxbound;
+	VrHnswHit *hits;
+	uint32 nhits;
+	uint32 maxhits;
+	VrHnswSeen seen;
+	MemoryContext copies;
+	int64 expanded;
+} VrHnswSearch;
+
+extern void VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store,
+							 MemoryContext cxt);
+extern void VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query);
+extern void VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef);
+extern void VrHnswSearchAdd(VrHnswSearch *s, uint32 id);
+extern void VrHnswSearchRun(VrHnswSearch *s);
+extern void VrHnswSearchGrow(VrHnswSearch *s, uint32 ef);
+extern void VrHnswSearchSort(VrHnswSearch *s, uint32 from);
+extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,
+								  int entry_level, int level);
+extern void VrHnswSearchWiden(VrHnswSearch *s, uint32 n);
+extern bool VrHnswSearchVisit(VrHnswSearch *s, uint32 id);
+extern Size VrHnswSearchMemory(const VrHnswSearch *s);
+extern bool VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,
+							   uint16 nulls);
+
+/* ---- hnsw_link.c: choosing neighbours, and writing them down */
+typedef struct VrHnswNeighbour
+{
+	float d; /* to the vertex concerned, as VrHnswHit */
+	uint32 id;
+	VrHnswRecord rec; /* a copy, or in the image */
+	const char *value;
+} VrHnswNeighbour;
+
+/* What a backlink's decision needs of the new vertex. */
+typedef struct VrHnswNewcomer
+{
+	const VrHnswValue *value;
+	VrQuantQuery *query; /* quantised: prepared from its value */
+	uint32 id;
+} VrHnswNewcomer;
+
+extern float VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a,
+								const char *avalue, VrHnswRecord b,
+								const char *bvalue);
+extern int VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands,
+						int limit);
+extern void VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec,
+							 const VrHnswValue *value, int level,
+							 const VrHnswNeighbour *neighbours, int n);
+extern int VrHnswDegreeLimit(const VrHnswLayout *layout, int level);
+extern int VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
+							const VrHnswNewcomer *newcomer, float d,
+							bool force);
+extern void VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane,
+						  uint32 id, const VrHnswValue *value);
+extern void VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane);
+
+/* ---- hnsw_insert.c */
+typedef struct VrHnswInserter
+{
+	VrHnswStore *store;
+	VrHnswSearch search;
+	MemoryContext cxt; /* reset for every row */
+} VrHnswInserter;
+
+/* What became of a row. */
+typedef enum VrHnswInsertResult
+{
+	VR_INSERT_NEW,	/* a vertex of its own */
+	VR_INSERT_SAME, /* joined an equal vertex */
+	VR_INSERT_FULL	/* the image has no room; nothing was done */
+} VrHnswInsertResult;
+
+extern int VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid);
+extern void VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store,
+							   MemoryContext cxt);
+extern VrHnswInsertResult VrHnswInsertValue(VrHnswInserter *ins,
+											const VrHnswValue *value,
+											ItemPointer tid, bool unchanged);
+extern void VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id,
+							BlockNumber *block, int *entry);
+extern int VrHnswAttrEntries(const VrHnswLayout *layout);
+extern void VrHnswAttrSet(const VrHnswLayout *layout, Page page, int entry,
+						  const uint64 *attrs, uint16 nulls, bool live);
+extern bool vr_hnsw_insert(Relation index, Datum *values, bool *isnull,
+						   ItemPointer heap_tid, Relation heap,
+						   IndexUniqueCheck check, bool unchanged,
+						   IndexInfo *info);
+
+/* ---- hnsw_build.c */
+extern IndexBuildResult *vr_hnsw_build(Relation heap, Relation index,
+									   IndexInfo *info);
+extern void vr_hnsw_buildempty(Relation index);
+
+/* ---- hnsw_scan.c */
+
+/* Why a scan gave no more rows. */
+typedef enum VrHnswStop
+{
+	VR_STOP_NONE,	   /* it was not asked for more */
+	VR_STOP_EF,		   /* hnsw.iterative_scan is off */
+	VR_STOP_TUPLES,	   /* hnsw.max_scan_tuples */
+	VR_STOP_MEMORY,	   /* hnsw.scan_mem_multiplier */
+	VR_STOP_EXHAUSTED  /* every row was looked at */
+} VrHnswStop;
+
+/* What this backend's last scan did, for vecrecall.last_index_scan(). */
+typedef struct VrHnswScanStats
+{
+	Oid index;
+	int64 visits;	/* records looked at */
+	int64 expanded; /* whose neighbours were looked at */
+	int64 passes;
+	int64 returned; /* heap TIDs */
+	int64 dropped;	/* found too late for strict order */
+	int64 memory;
+	VrHnswStop stop;
+} VrHnswScanStats;
+
+extern VrHnswScanStats VrHnswLastScan;
+extern IndexScanDesc vr_hnsw_beginscan(Relation index, int nkeys, int norderbys);
+extern void vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
+						   ScanKey orderbys, int norderbys);
+extern bool vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir);
+extern void vr_hnsw_endscan(IndexScanDesc scan);
+
+/* ---- hnsw_vacuum.c */
+extern IndexBulkDeleteResult *
+vr_hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+				   IndexBulkDeleteCallback callback, void *arg);
+extern IndexBulkDeleteResult *vr_hnsw_vacuumcleanup(IndexVacuumInfo *info,
+													 IndexBulkDeleteResult *stats);
+
+/* ---- hnsw_cost.c */
+struct PlannerInfo;
+struct IndexPath;
+extern void vr_hnsw_costestimate(struct PlannerInfo *root,
+								 struct IndexPath *path, double loop_count,
+								 Cost *startup, Cost *total,
+								 Selectivity *selectivity, double *correlation,
+								 double *pages);
+
+/* ---- hnsw_validate.c */
+extern bool vr_hnsw_validate(Oid opclass);
+
+/*
+ * A search key: the distance in the upper half, so that keys order as
+ * distances do (negative ones included), the id in the lower.
+ */
+static inline uint64
+VrHnswKey(float d, uint32 id)
+{
+	union
+	{
+		float f;
+		uint32 u;
+	} x;
+
+	x.f = d;
+	x.u ^= (x.u & 0x80000000u) ? 0xFFFFFFFFu : 0x80000000u;
+	return ((uint64) x.u << 32) | id;
+}
+
+static inline float
+VrHnswKeyDistance(uint64 key)
+{
+	union
+	{
+		float f;
+		uint32 u;
+	} x;
+
+	x.u = (uint32) (key >> 32);
+	x.u ^= (x.u & 0x80000000u) ? 0x80000000u : 0xFFFFFFFFu;
+	return x.f;
+}
+
+#define VrHnswKeyId(key) ((uint32) (key))
+
+#endif /* VR_HNSW_PRIVATE_H */

@@ -1,0 +1,480 @@
+/*
+ * hnsw_scan.c
+ *		Index scans: nearest first, for as long as rows are asked for.
+ *
+ * The first pass is a search of width hnsw.ef_search. When its hits are used
+ * up and the scan is iterative, the search is resumed with half as much width
+ * again, so that LIMIT is honoured and a filter loses no rows. When the graph
+ * is used up, the vertex pages are swept for what it does not lead to.
+ *
+ * Heap TIDs are read together with the value that a distance was computed
+ * from, under one lock, so a slot that is reused meanwhile is just another
+ * vertex: a scan holds nothing between calls and blocks nobody.
+ */
+#include "postgres.h"
+
+#include <float.h>
+
+#include "access/relscan.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "storage/predicate.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "hnsw/hnsw_private.h"
+
+/* Unseen records that a sweep takes up between looks at the limits. */
+#define SCAN_SWEEP_BATCH 1024
+
+VrHnswScanStats VrHnswLastScan;
+
+typedef struct HnswScanState
+{
+	VrHnswIndex *idx;
+	VrHnswStore store;
+	VrHnswSearch search;
+	VrHnswValue query;
+	VrHnswFilter filter;
+	MemoryContext cxt;	 /* of the search, for all rescans */
+	MemoryContext query_cxt; /* of one rescan */
+	bool ready;			 /* store and search are set up */
+	bool started;		 /* the first pass has run */
+	bool recheck;		 /* hashed attributes: the heap decides */
+	VrHnswIterative mode;
+	uint32 next;		 /* hit to return next */
+	uint32 end;			 /* hits before this one may be returned */
+	float last;			 /* distance of the last one returned */
+	BlockNumber sweep;	 /* next block to sweep; 0 if not begun */
+	bool exhausted;		 /* nothing is left to look at */
+
+	/* TIDs of the present hit */
+	ItemPointerData *tids;
+	int ntids;
+	int maxtids;
+	int at;
+
+	VrHnswScanStats stats;
+} HnswScanState;
+
+IndexScanDesc
+vr_hnsw_beginscan(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+	HnswScanState *so = palloc0(sizeof(HnswScanState));
+
+	so->cxt = AllocSetContextCreate(CurrentMemoryContext, "vecrecall hnsw scan",
+									ALLOCSET_DEFAULT_SIZES);
+	so->query_cxt = AllocSetContextCreate(so->cxt, "vecrecall hnsw query",
+										  ALLOCSET_DEFAULT_SIZES);
+	scan->opaque = so;
+	return scan;
+}
+
+void
+vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+			   int norderbys)
+{
+	HnswScanState *so = scan->opaque;
+
+	if (keys && scan->numberOfKeys > 0)
+		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
+	if (orderbys && scan->numberOfOrderBys > 0)
+		memmove(scan->orderByData, orderbys,
+				scan->numberOfOrderBys * sizeof(ScanKeyData));
+	if (so->started)
+		VrHnswLastScan = so->stats;
+	so->started = false;
+	so->next = so->end = 0;
+	so->ntids = so->at = so->maxtids = 0;
+	so->tids = NULL;
+	so->sweep = 0;
+	so->exhausted = false;
+	MemoryContextReset(so->query_cxt);
+}
+
+void
+vr_hnsw_endscan(IndexScanDesc scan)
+{
+	HnswScanState *so = scan->opaque;
+
+	if (so->started)
+		VrHnswLastScan = so->stats;
+	MemoryContextDelete(so->cxt);
+	pfree(so);
+	scan->opaque = NULL;
+}
+
+/* ------------------------------------------------------------- conditions */
+
+static int
+ScanCompareWords(const void *a, const void *b)
+{
+	uint64 x = *(const uint64 *) a;
+	uint64 y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The words of `column = ANY (array)`. */
+static void
+ScanArrayWords(Relation index, int attr, ScanKey key, VrHnswFilterKey *out)
+{
+	ArrayType *array = DatumGetArrayTypeP(key->sk_argument);
+	Oid type = ARR_ELEMTYPE(array);
+	int16 len;
+	bool byval;
+	char align;
+	Datum *values;
+	bool *nulls;
+	int n;
+	int i;
+
+	get_typlenbyvalalign(type, &len, &byval, &align);
+	deconstruct_array(array, type, len, byval, align, &values, &nulls, &n);
+	out->words = palloc(Max(n, 1) * sizeof(uint64));
+	for (i = 0; i < n; i++)
+		if (!nulls[i])
+			out->words[out->nwords++] =
+				VrHnswAttrWordOf(index, attr, type, values[i]);
+	qsort(out->words, out->nwords, sizeof(uint64), ScanCompareWords);
+}
+
+/* Turns scan keys into a filter of attribute words. */
+static void
+ScanMakeFilter(IndexScanDesc scan, HnswScanState *so)
+{
+	Relation index = scan->indexRelation;
+	VrHnswFilter *f = &so->filter;
+	int i;
+
+	memset(f, 0, sizeof(*f));
+	so->recheck = false;
+	f->keys = palloc0(Max(scan->numberOfKeys, 1) * sizeof(VrHnswFilterKey));
+	for (i = 0; i < scan->numberOfKeys; i++)
+	{
+		ScanKey key = &scan->keyData[i];
+		VrHnswFilterKey *out = &f->keys[f->nkeys];
+		int attr = key->sk_attno - 2;
+
+		if (attr < 0 || attr >= so->idx->layout.nattrs ||
+			key->sk_strategy != VR_HNSW_EQUAL_STRATEGY)
+			elog(ERROR, "hnsw scan key on column %d with strategy %d",
+				 key->sk_attno, key->sk_strategy);
+		out->attr = attr;
+		if (key->sk_flags & SK_ISNULL)
+			f->never = true;
+		else if (key->sk_flags & SK_SEARCHARRAY)
+			ScanArrayWords(index, attr, key, out);
+		else
+		{
+			Oid type = OidIsValid(key->sk_subtype)
+						   ? key->sk_subtype
+						   : index->rd_opcintype[attr + 1];
+
+			/* Polymorphic: the value is of the column's own type. */
+			if (IsPolymorphicType(type))
+				type = TupleDescAttr(RelationGetDescr(index), attr + 1)
+						   ->atttypid;
+			out->words = palloc(sizeof(uint64));
+			out->words[0] =
+				VrHnswAttrWordOf(index, attr, type, key->sk_argument);
+			out->nwords = 1;
+		}
+		if (out->nwords == 0)
+			f->never = true;
+		if (!VrHnswAttrIsExact(index, attr))
+			so->recheck = true;
+		f->nkeys++;
+	}
+}
+
+/* ----------------------------------------------------------------- passes */
+
+/* What hnsw.iterative_scan means for this index. */
+static VrHnswIterative
+ScanMode(const VrHnswIndex *idx)
+{
+	if (vr_hnsw_iterative_scan != VR_ITERATIVE_AUTO)
+		return vr_hnsw_iterative_scan;
+	return idx->alias ? VR_ITERATIVE_OFF : VR_ITERATIVE_STRICT;
+}
+
+/* Makes the sorted hits of a pass available: the ef nearest of all. */
+static void
+ScanWindow(HnswScanState *so)
+{
+	VrHnswSearch *s = &so->search;
+
+	VrHnswSearchSort(s, so->next);
+	so->end = Min(s->nhits, Max(s->ef, so->next));
+	so->stats.passes++;
+	so->stats.visits = so->store.visits;
+	so->stats.expanded = s->expanded;
+	so->stats.memory = Max(so->stats.memory, VrHnswSearchMemory(s));
+}
+
+/* The first pass. */
+static void
+ScanStart(IndexScanDesc scan, HnswScanState *so)
+{
+	Relation index = scan->indexRelation;
+	VrHnswMetaPageData meta;
+	VrHnswSearch *s = &so->search;
+	MemoryContext old;
+	uint32 entry = VR_HNSW_NO_VERTEX;
+	int tries;
+
+	if (scan->numberOfOrderBys == 0 || scan->orderByData == NULL)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot scan hnsw index without order")));
+	if (!IsMVCCSnapshot(scan->xs_snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("non-MVCC snapshots are not supported with hnsw")));
+	pgstat_count_index_scan(index);
+	memset(&so->stats, 0, sizeof(so->stats));
+	so->stats.index = RelationGetRelid(index);
+
+	old = MemoryContextSwitchTo(so->query_cxt);
+	so->idx = VrHnswOpen(index, &meta);
+	if (!so->ready)
+	{
+		VrHnswStoreInit(&so->store, index, so->idx);
+		VrHnswSearchInit(s, &so->store, so->cxt);
+		so->ready = true;
+	}
+	so->store.visits = 0;
+	so->store.nblocks = RelationGetNumberOfBlocks(index);
+	so->store.longvalue = NULL;
+	so->store.longsize = 0;
+	s->expanded = 0;
+	so->mode = ScanMode(so->idx);
+	VrHnswFormQuery(so->idx, scan->orderByData[0].sk_argument,
+					(scan->orderByData[0].sk_flags & SK_ISNULL) != 0,
+					&so->query);
+	ScanMakeFilter(scan, so);
+	s->filter = so->filter.nkeys > 0 ? &so->filter : NULL;
+	s->resumable = so->mode != VR_ITERATIVE_OFF;
+	VrHnswSearchQuery(s, &so->query);
+	so->started = true;
+	so->last = -FLT_MAX;
+	for (tries = 0; tries < 5 && meta.entry != VR_HNSW_NO_VERTEX; tries++)
+	{
+		entry = VrHnswSearchDescend(s, meta.entry, meta.entry_level, 0);
+		if (entry != VR_HNSW_NO_VERTEX)
+			break;
+		/* Vacuum replaced the entry between our two looks. */
+		VrHnswReadMeta(index, &meta);
+		VrHnswSearchQuery(s, &so->query);
+	}
+	VrHnswSearchLevel(s, 0, vr_hnsw_ef_search);
+	if (entry == VR_HNSW_NO_VERTEX || so->filter.never)
+		so->exhausted = meta.entry == VR_HNSW_NO_VERTEX || so->filter.never;
+	else
+	{
+		VrHnswSearchAdd(s, entry);
+		VrHnswSearchRun(s);
+	}
+	ScanWindow(so);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Takes up records that the graph did not lead to. Returns false when all
+ * pages have been looked at.
+ */
+static bool
+ScanSweep(HnswScanState *so)
+{
+	Relation index = so->store.index;
+	const VrHnswLayout *l = &so->idx->layout;
+	VrHnswSearch *s = &so->search;
+	int found = 0;
+
+	so->store.nblocks = RelationGetNumberOfBlocks(index);
+	if (so->sweep == 0)
+		so->sweep = 1;
+	for (; so->sweep < so->store.nblocks && found < SCAN_SWEEP_BATCH;
+		 so->sweep++)
+	{
+		Buffer buf;
+		Page page;
+		bool wanted[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)] = {false};
+		int slot;
+
+		CHECK_FOR_INTERRUPTS();
+		buf = ReadBuffer(index, so->sweep);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buf);
+		if (!PageIsNew(page) && VrHnswPageKindOf(page) == VR_PAGE_VERTEX)
+			for (slot = 0; slot < l->slots; slot++)
+			{
+				VrHnswRecord rec =
+					(VrHnswRecord) (VrHnswPageContents(page) +
+									slot * l->record_size);
+
+				wanted[slot] = VrHnswRecordIsLive(rec) && rec->level == 0;
+			}
+		UnlockReleaseBuffer(buf);
+		for (slot = 0; slot < l->slots; slot++)
+			if (wanted[slot] &&
+				VrHnswSearchVisit(s, so->sweep * l->slots + slot))
+				found++;
+	}
+	VrHnswSearchRun(s);
+	return so->sweep < so->store.nblocks;
+}
+
+/* Resumes the search. Returns false, having said why, if it may not. */
+static bool
+ScanResume(HnswScanState *so)
+{
+	VrHnswSearch *s = &so->search;
+	uint32 ef;
+
+	so->stats.stop = VR_STOP_EF;
+	if (so->mode == VR_ITERATIVE_OFF)
+		return false;
+	so->stats.stop = VR_STOP_EXHAUSTED;
+	if (so->exhausted)
+		return false;
+	so->stats.stop = VR_STOP_TUPLES;
+	if (so->store.visits >= vr_hnsw_max_scan_tuples)
+		return false;
+	so->stats.stop = VR_STOP_MEMORY;
+	if (VrHnswSearchMemory(s) >
+		vr_hnsw_scan_mem_multiplier * work_mem * 1024.0)
+		return false;
+	so->stats.stop = VR_STOP_NONE;
+
+	ef = Max(s->ef, so->next);
+	ef += Max(ef / 2, 16);
+	VrHnswSearchGrow(s, ef);
+	VrHnswSearchRun(s);
+	/* Fewer hits than asked for: the graph has no more to give. */
+	if (s->nhits < ef && s->nfrontier == 0 && s->nspill == 0)
+		so->exhausted = !ScanSweep(so);
+	ScanWindow(so);
+	return true;
+}
+
+/* ------------------------------------------------------------------- TIDs */
+
+static void
+ScanAddTid(HnswScanState *so, ItemPointer tid)
+{
+	if (so->ntids == so->maxtids)
+	{
+		int n = Max(so->maxtids * 2, 32);
+
+		so->tids =
+			so->tids
+				? repalloc_huge(so->tids, (Size) n * sizeof(ItemPointerData))
+				: MemoryContextAllocHuge(so->query_cxt,
+										 (Size) n * sizeof(ItemPointerData));
+		so->maxtids = n;
+	}
+	so->tids[so->ntids++] = *tid;
+}
+
+/*
+ * Collects the TIDs of a vertex with more than one. The chain stays as it is
+ * while the record is locked.
+ */
+static void
+ScanCollectTids(HnswScanState *so, const VrHnswHit *hit)
+{
+	Relation index = so->store.index;
+	BlockNumber nblocks;
+	VrHnswRef ref;
+	uint32 chunk_id;
+	uint64 steps = 0;
+
+	so->ntids = so->at = 0;
+	if (hit->link == VR_HNSW_NO_VERTEX)
+	{
+		ScanAddTid(so, unconstify(ItemPointerData *, &hit->tid));
+		return;
+	}
+	if (!VrHnswVisit(&so->store, hit->id, 0, BUFFER_LOCK_SHARE, &ref))
+		return;
+	if (VrHnswRecordIsLive(ref.rec))
+	{
+		ScanAddTid(so, &ref.rec->tid);
+		nblocks = RelationGetNumberOfBlocks(index);
+		for (chunk_id = ref.rec->more_tids; chunk_id != VR_HNSW_NO_VERTEX;)
+		{
+			BlockNumber block = chunk_id / VR_HNSW_CHUNKS;
+			VrHnswTidChunk chunk;
+			Buffer buf;
+			int i;
+
+			if (block == 0 || block >= nblocks ||
+				steps++ > (uint64) nblocks * VR_HNSW_CHUNKS)
+				VrHnswCorrupt(index, block, "a chain of TIDs is damaged");
+			buf = VrHnswReadPage(index, block, BUFFER_LOCK_SHARE, VR_PAGE_TID);
+			chunk = VrHnswPageChunk(BufferGetPage(buf),
+									chunk_id % VR_HNSW_CHUNKS);
+			if (chunk->owner != hit->id || chunk->ntids > VR_HNSW_CHUNK_TIDS)
+				VrHnswCorrupt(index, block, "a chunk of TIDs is damaged");
+			for (i = 0; i < chunk->ntids; i++)
+				ScanAddTid(so, &chunk->tids[i]);
+			chunk_id = chunk->next;
+			UnlockReleaseBuffer(buf);
+		}
+	}
+	VrHnswRelease(&ref);
+}
+
+/* amgettuple */
+bool
+vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	HnswScanState *so = scan->opaque;
+	MemoryContext old;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (!so->started)
+		ScanStart(scan, so);
+	for (;;)
+	{
+		VrHnswHit *hit;
+
+		if (so->at < so->ntids)
+		{
+			scan->xs_heaptid = so->tids[so->at++];
+			scan->xs_recheck = so->recheck;
+			scan->xs_recheckorderby = false;
+			so->stats.returned++;
+			return true;
+		}
+		CHECK_FOR_INTERRUPTS();
+		if (so->next >= so->end)
+		{
+			bool more;
+
+			old = MemoryContextSwitchTo(so->query_cxt);
+			more = ScanResume(so);
+			MemoryContextSwitchTo(old);
+			if (!more)
+				return false;
+			continue;
+		}
+		hit = &so->search.hits[so->next++];
+		if (!hit->live)
+			continue;
+		if (hit->d < so->last && so->mode == VR_ITERATIVE_STRICT)
+		{
+			so->stats.dropped++;
+			continue;
+		}
+		so->last = hit->d;
+		ScanCollectTids(so, hit);
+	}
+}

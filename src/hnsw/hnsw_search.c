@@ -1,0 +1,678 @@
+/*
+ * hnsw_search.c
+ *		Best-first search on one level, and the descent through levels.
+ *
+ * Both storage forms run the same loop: take the nearest record not yet
+ * expanded, expand it, and stop when it is farther than the ef-th nearest hit.
+ * They differ in what an expansion reads. Plain: every neighbour's record, for
+ * its exact distance. Quantised: the record alone, which yields its own exact
+ * distance and an estimate for each neighbour.
+ *
+ * A search can be resumed with a larger ef: what was seen but too far is kept
+ * in a spill array, and all hits are kept. Knows records, not pages.
+ */
+#include "postgres.h"
+
+#include <float.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw_image.h"
+#include "hnsw/hnsw_private.h"
+
+/* Lines of a record to prefetch: head, ids and factors, start of the codes. */
+#define SEARCH_PREFETCH_BYTES 1024
+
+/* ------------------------------------------------------------ seen records */
+
+/* Makes room for ids below n, keeping what is marked. */
+static void
+SeenReserve(VrHnswSearch *s, uint32 n)
+{
+	VrHnswSeen *seen = &s->seen;
+	uint32 nwords = n / 64 + 1;
+
+	if (nwords <= seen->nwords)
+		return;
+	nwords += nwords / 8;
+	if (seen->words == NULL)
+		seen->words = MemoryContextAllocExtended(
+			s->cxt, (Size) nwords * sizeof(uint64),
+			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	else
+	{
+		seen->words =
+			repalloc_huge(seen->words, (Size) nwords * sizeof(uint64));
+		memset(seen->words + seen->nwords, 0,
+			   (Size) (nwords - seen->nwords) * sizeof(uint64));
+	}
+	seen->nwords = nwords;
+}
+
+/* Forgets everything, at the cost of what was marked only. */
+static void
+SeenReset(VrHnswSeen *seen)
+{
+	uint32 i;
+
+	for (i = 0; i < seen->ntouched; i++)
+		seen->words[seen->touched[i]] = 0;
+	seen->ntouched = 0;
+}
+
+/* Marks an id; returns whether it was marked before. */
+static inline bool
+SeenMark(VrHnswSearch *s, uint32 id)
+{
+	VrHnswSeen *seen = &s->seen;
+	uint32 word = id / 64;
+	uint64 bit = UINT64CONST(1) << (id % 64);
+
+	if (unlikely(word >= seen->nwords))
+		SeenReserve(s, id + 1);
+	if (seen->words[word] & bit)
+		return true;
+	if (seen->words[word] == 0)
+	{
+		if (unlikely(seen->ntouched == seen->maxtouched))
+		{
+			uint32 n = Max(seen->maxtouched * 2, 1024);
+
+			seen->touched =
+				seen->touched
+					? repalloc_huge(seen->touched, (Size) n * sizeof(uint32))
+					: MemoryContextAllocHuge(s->cxt,
+											 (Size) n * sizeof(uint32));
+			seen->maxtouched = n;
+		}
+		seen->touched[seen->ntouched++] = word;
+	}
+	seen->words[word] |= bit;
+	return false;
+}
+
+/* Whether an id is marked. */
+static inline bool
+SeenHas(const VrHnswSeen *seen, uint32 id)
+{
+	return id / 64 < seen->nwords &&
+		   (seen->words[id / 64] & (UINT64CONST(1) << (id % 64))) != 0;
+}
+
+/* ------------------------------------------------------------------- heaps */
+
+/* Doubles an array of keys when it is full. */
+static void
+KeysReserve(VrHnswSearch *s, uint64 **keys, uint32 n, uint32 *max)
+{
+	uint32 want;
+
+	if (likely(n < *max))
+		return;
+	want = Max(*max * 2, 256);
+	*keys = *keys ? repalloc_huge(*keys, (Size) want * sizeof(uint64))
+				  : MemoryContextAllocHuge(s->cxt,
+										   (Size) want * sizeof(uint64));
+	*max = want;
+}
+
+static inline void
+FrontierPush(VrHnswSearch *s, uint64 key)
+{
+	uint64 *h;
+	uint32 i;
+
+	KeysReserve(s, &s->frontier, s->nfrontier, &s->maxfrontier);
+	h = s->frontier;
+	i = s->nfrontier++;
+	while (i > 0)
+	{
+		uint32 parent = (i - 1) / 4;
+
+		if (h[parent] <= key)
+			break;
+		h[i] = h[parent];
+		i = parent;
+	}
+	h[i] = key;
+}
+
+/* Takes the least key of the non-empty frontier. Four children to a node. */
+static inline uint64
+FrontierPop(VrHnswSearch *s)
+{
+	uint64 *h = s->frontier;
+	uint64 top = h[0];
+	uint64 key = h[--s->nfrontier];
+	uint32 n = s->nfrontier;
+	uint32 i = 0;
+
+	for (;;)
+	{
+		uint32 child = i * 4 + 1;
+		uint32 end = Min(child + 4, n);
+		uint32 least = child;
+		uint32 c;
+
+		if (child >= n)
+			break;
+		for (c = child + 1; c < end; c++)
+			if (h[c] < h[least])
+				least = c;
+		if (h[least] >= key)
+			break;
+		h[i] = h[least];
+		i = least;
+	}
+	h[i] = key;
+	return top;
+}
+
+/* Lets d into the ef nearest, if it belongs there. */
+static inline void
+BoundAdd(VrHnswSearch *s, float d)
+{
+	float *h = s->bound;
+	uint32 i;
+
+	if (s->nbound < s->ef)
+	{
+		i = s->nbound++;
+		while (i > 0)
+		{
+			uint32 parent = (i - 1) / 2;
+
+			if (h[parent] >= d)
+				break;
+			h[i] = h[parent];
+			i = parent;
+		}
+		h[i] = d;
+		return;
+	}
+	if (d >= h[0])
+		return;
+	i = 0;
+	for (;;)
+	{
+		uint32 child = i * 2 + 1;
+
+		if (child >= s->nbound)
+			break;
+		if (child + 1 < s->nbound && h[child + 1] > h[child])
+			child++;
+		if (h[child] <= d)
+			break;
+		h[i] = h[child];
+		i = child;
+	}
+	h[i] = d;
+}
+
+/* What a record must be nearer than to be of interest in this pass. */
+static inline float
+BoundLimit(const VrHnswSearch *s)
+{
+	return s->nbound < s->ef ? FLT_MAX : s->bound[0];
+}
+
+static void
+BoundReserve(VrHnswSearch *s, uint32 ef)
+{
+	if (ef <= s->maxbound)
+		return;
+	if (s->bound)
+		pfree(s->bound);
+	s->bound = MemoryContextAllocHuge(s->cxt, (Size) ef * sizeof(float));
+	s->maxbound = ef;
+}
+
+/* ------------------------------------------------------------------ set-up */
+
+/* Starts with nothing; memory comes from cxt, which must outlive the search. */
+void
+VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
+{
+	memset(s, 0, sizeof(*s));
+	s->store = store;
+	s->cxt = cxt;
+	s->self = VR_HNSW_NO_VERTEX;
+	s->copies = AllocSetContextCreate(cxt, "vecrecall hnsw records",
+									  ALLOCSET_DEFAULT_SIZES);
+	SeenReserve(s, VrHnswMaxVertex(store));
+}
+
+/*
+ * Takes up another query and forgets what was seen. A quantised query is
+ * prepared here; value must live as long as the search works on it.
+ */
+void
+VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
+{
+	VrHnswIndex *idx = s->store->idx;
+
+	s->query = query;
+	SeenReset(&s->seen);
+	SeenReserve(s, VrHnswMaxVertex(s->store));
+	if (idx->form == VR_FORM_QUANTISED)
+	{
+		if (s->qmem == NULL)
+			s->qmem =
+				MemoryContextAlloc(s->cxt, VrQuantQuerySize(&idx->quant));
+		s->qquery = VrQuantQueryInit(&idx->quant, query->rotated,
+									 VR_QUERY_CODES | VR_QUERY_OWN, s->qmem);
+	}
+	MemoryContextReset(s->copies);
+}
+
+/* Starts a pass of width ef on a level, with no entry points yet. */
+void
+VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef)
+{
+	s->level = level;
+	s->ef = ef;
+	s->nfrontier = s->nspill = s->nbound = s->nhits = 0;
+	BoundReserve(s, ef);
+}
+
+/* Bytes that grow with a search, to be held against work_mem. */
+Size
+VrHnswSearchMemory(const VrHnswSearch *s)
+{
+	return (Size) s->maxfrontier * sizeof(uint64) +
+		   (Size) s->maxspill * sizeof(uint64) +
+		   (Size) s->maxhits * sizeof(VrHnswHit) +
+		   (Size) s->maxbound * sizeof(float) +
+		   (Size) s->seen.maxtouched * sizeof(uint32);
+}
+
+/* ------------------------------------------------------------------ filter */
+
+/* Whether attribute words meet every condition. */
+bool
+VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,
+				   uint16 nulls)
+{
+	int i;
+
+	for (i = 0; i < filter->nkeys; i++)
+	{
+		const VrHnswFilterKey *key = &filter->keys[i];
+		uint64 word = attrs[key->attr];
+		int low = 0;
+		int high = key->nwords;
+
+		if (nulls & (1 << key->attr))
+			return false;
+		while (low < high)
+		{
+			int mid = (low + high) / 2;
+
+			if (key->words[mid] < word)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		if (low == key->nwords || key->words[low] != word)
+			return false;
+	}
+	return true;
+}
+
+/* -------------------------------------------------------------- expansions */
+
+/* Keeps a held record as a hit at distance d. */
+static void
+SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d)
+{
+	const VrHnswLayout *layout = &s->store->idx->layout;
+	VrHnswHit *hit;
+	bool live = VrHnswRecordIsLive(rec);
+
+	if (live && s->filter &&
+		!VrHnswFilterPasses(s->filter, VrHnswRecordAttrs(rec, layout),
+							rec->attr_nulls))
+		live = false;
+	/* Above level 0 a dead record still shows the way down. */
+	if (!live && s->level == 0)
+		return;
+	if (!s->resumable && d >= BoundLimit(s))
+		return;
+	if (unlikely(s->nhits == s->maxhits))
+	{
+		uint32 n = Max(s->maxhits * 2, 128);
+
+		s->hits = s->hits
+					  ? repalloc_huge(s->hits, (Size) n * sizeof(VrHnswHit))
+					  : MemoryContextAllocHuge(s->cxt,
+											   (Size) n * sizeof(VrHnswHit));
+		s->maxhits = n;
+	}
+	hit = &s->hits[s->nhits++];
+	hit->d = d;
+	hit->id = id;
+	hit->link = s->level == 0 ? rec->more_tids : rec->down;
+	hit->tid = rec->tid;
+	hit->live = live;
+	hit->flags = 0;
+	hit->value = NULL;
+	if (s->keep_copies)
+	{
+		if (s->store->image)
+			hit->value = (char *) rec;
+		else
+		{
+			hit->value = MemoryContextAlloc(s->copies, layout->record_size);
+			memcpy(hit->value, rec, layout->record_size);
+		}
+	}
+	BoundAdd(s, d);
+}
+
+/* Puts a record of (estimated) distance d where it belongs. */
+static inline void
+SearchCandidate(VrHnswSearch *s, uint32 id, float d, float limit)
+{
+	if (d < limit)
+		FrontierPush(s, VrHnswKey(d, id));
+	else if (s->resumable)
+	{
+		KeysReserve(s, &s->spill, s->nspill, &s->maxspill);
+		s->spill[s->nspill++] = VrHnswKey(d, id);
+	}
+}
+
+/* Plain: reads a record for its distance. */
+static void
+SearchMeasure(VrHnswSearch *s, uint32 id)
+{
+	VrHnswStore *store = s->store;
+	VrHnswRef ref;
+	const char *value;
+	float d;
+
+	/* A value never changes, so an image needs no lock to read it. */
+	if (!VrHnswVisit(store, id, s->level,
+					 store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
+					 &ref))
+		return;
+	value = VrHnswRecordValue(store, ref.rec);
+	d = VrHnswDistance(store->idx, s->query->data, s->query->bytes, value,
+					   ref.rec->value_bytes);
+	if (id != s->self)
+		SearchHit(s, id, ref.rec, d);
+	SearchCandidate(s, id, d, BoundLimit(s));
+	VrHnswRelease(&ref);
+}
+
+/* Plain: measures the neighbours not seen before. */
+static void
+SearchExpandPlain(VrHnswSearch *s, uint32 id)
+{
+	const VrHnswLayout *layout = &s->store->idx->layout;
+	uint32 fresh[VR_HNSW_MAX_LANES];
+	int nfresh = 0;
+	int bytes = Min(layout->record_size, SEARCH_PREFETCH_BYTES);
+	VrHnswRef ref;
+	const uint32 *ids;
+	int i;
+
+	if (!VrHnswVisit(s->store, id, s->level, BUFFER_LOCK_SHARE, &ref))
+		return;
+	ids = VrHnswRecordIds(ref.rec, layout);
+	for (i = 0; i < ref.rec->degree; i++)
+		if (!SeenMark(s, ids[i]))
+			fresh[nfresh++] = ids[i];
+	VrHnswRelease(&ref);
+	for (i = 0; i < Min(nfresh, 2); i++)
+		VrHnswPrefetch(s->store, fresh[i], bytes);
+	for (i = 0; i < nfresh; i++)
+	{
+		if (i + 2 < nfresh)
+			VrHnswPrefetch(s->store, fresh[i + 2], bytes);
+		SearchMeasure(s, fresh[i]);
+	}
+}
+
+/* Quantised: the record's distance, and estimates for its neighbours. */
+static void
+SearchExpandQuantised(VrHnswSearch *s, uint32 id)
+{
+	VrHnswStore *store = s->store;
+	const VrHnswLayout *layout = &store->idx->layout;
+	VrHnswRef ref;
+	const VrHnswOwnHead *head;
+	const uint32 *ids;
+	float g;
+	float limit;
+	int at;
+
+	if (!VrHnswVisit(store, id, s->level, BUFFER_LOCK_SHARE, &ref))
+		return;
+	head = VrHnswRecordOwnHead(ref.rec, layout);
+	ids = VrHnswRecordIds(ref.rec, layout);
+	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
+	if (id != s->self)
+		SearchHit(s, id, ref.rec, g - head->norm2);
+	limit = BoundLimit(s);
+	for (at = 0; at < ref.rec->degree; at += VR_QUANT_LANES)
+	{
+		float est[VR_QUANT_LANES];
+		int n = Min(ref.rec->degree - at, VR_QUANT_LANES);
+		uint32 mask = VrEstimate32(
+			s->qquery, g,
+			VrHnswRecordCodes(ref.rec, layout, at / VR_QUANT_LANES),
+			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES),
+			s->resumable ? FLT_MAX : limit, est);
+
+		if (n < VR_QUANT_LANES)
+			mask &= (1u << n) - 1;
+		while (mask != 0)
+		{
+			int lane = __builtin_ctz(mask);
+			uint32 u = ids[at + lane];
+
+			mask &= mask - 1;
+			if (!SeenMark(s, u))
+				SearchCandidate(s, u, est[lane], limit);
+		}
+	}
+	VrHnswRelease(&ref);
+}
+
+/*
+ * Enters a level at a record. Plain measures it now, quantised when it is
+ * expanded: until then it counts as nearest.
+ */
+void
+VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
+{
+	if (SeenMark(s, id))
+		return;
+	if (s->store->idx->form == VR_FORM_PLAIN)
+		SearchMeasure(s, id);
+	else
+		FrontierPush(s, VrHnswKey(-FLT_MAX, id));
+}
+
+/* Expands the nearest until none is nearer than the ef-th hit. */
+void
+VrHnswSearchRun(VrHnswSearch *s)
+{
+	bool plain = s->store->idx->form == VR_FORM_PLAIN;
+	int bytes = s->store->idx->layout.record_size;
+
+	bytes = Min(bytes, 2048);
+	while (s->nfrontier > 0)
+	{
+		uint64 key = s->frontier[0];
+
+		if (s->nbound >= s->ef && VrHnswKeyDistance(key) > s->bound[0])
+			break;
+		FrontierPop(s);
+		s->expanded++;
+		if ((s->expanded & 63) == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (plain)
+			SearchExpandPlain(s, VrHnswKeyId(key));
+		else
+		{
+			/* The next two, most likely, unless this one finds nearer ones. */
+			if (s->nfrontier > 0)
+				VrHnswPrefetch(s->store, VrHnswKeyId(s->frontier[0]), bytes);
+			SearchExpandQuantised(s, VrHnswKeyId(key));
+		}
+	}
+}
+
+/* Quantised: reads a record for its exact distance, without expanding it. */
+static void
+SearchMeasureOwn(VrHnswSearch *s, uint32 id)
+{
+	const VrHnswLayout *layout = &s->store->idx->layout;
+	VrHnswRef ref;
+	const VrHnswOwnHead *head;
+	float g;
+
+	if (!VrHnswVisit(s->store, id, s->level,
+					 s->store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
+					 &ref))
+		return;
+	head = VrHnswRecordOwnHead(ref.rec, layout);
+	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
+	if (id != s->self)
+		SearchHit(s, id, ref.rec, g - head->norm2);
+	VrHnswRelease(&ref);
+}
+
+static int
+SearchCompareKeys(const void *a, const void *b)
+{
+	uint64 x = *(const uint64 *) a;
+	uint64 y = *(const uint64 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Quantised and resumable, after a run: the n best of those that have only an
+ * estimate become hits too. For choosing neighbours, where a true distance is
+ * worth more than a wider search. Ends the search.
+ */
+void
+VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
+{
+	uint32 i;
+
+	for (i = 0; i < s->nfrontier; i++)
+	{
+		KeysReserve(s, &s->spill, s->nspill, &s->maxspill);
+		s->spill[s->nspill++] = s->frontier[i];
+	}
+	s->nfrontier = 0;
+	qsort(s->spill, s->nspill, sizeof(uint64), SearchCompareKeys);
+	n = Min(n, s->nspill);
+	for (i = 0; i < n; i++)
+	{
+		if (i + 2 < n)
+			VrHnswPrefetch(s->store, VrHnswKeyId(s->spill[i + 2]), 64);
+		SearchMeasureOwn(s, VrHnswKeyId(s->spill[i]));
+	}
+	s->nspill = 0;
+}
+
+/*
+ * Visits one record that the graph may not lead to, as if found. Returns
+ * whether it had not been seen.
+ */
+bool
+VrHnswSearchVisit(VrHnswSearch *s, uint32 id)
+{
+	if (SeenHas(&s->seen, id))
+		return false;
+	VrHnswSearchAdd(s, id);
+	return true;
+}
+
+static int
+SearchCompareHits(const void *a, const void *b)
+{
+	const VrHnswHit *x = a;
+	const VrHnswHit *y = b;
+
+	if (x->d != y->d)
+		return x->d < y->d ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* Sorts hits from a place on: nearest first, ties by id. */
+void
+VrHnswSearchSort(VrHnswSearch *s, uint32 from)
+{
+	qsort(s->hits + from, s->nhits - from, sizeof(VrHnswHit),
+		  SearchCompareHits);
+}
+
+/*
+ * Widens a resumable search to its ef nearest hits in all, those returned
+ * already included. Run it again then.
+ */
+void
+VrHnswSearchGrow(VrHnswSearch *s, uint32 ef)
+{
+	uint32 n = s->nspill;
+	uint32 i;
+
+	BoundReserve(s, ef);
+	s->ef = ef;
+	s->nbound = 0;
+	for (i = 0; i < s->nhits; i++)
+		BoundAdd(s, s->hits[i].d);
+	s->nspill = 0;
+	for (i = 0; i < n; i++)
+	{
+		uint64 key = s->spill[i];
+
+		if (VrHnswKeyDistance(key) < BoundLimit(s))
+			FrontierPush(s, key);
+		else
+			s->spill[s->nspill++] = key;
+	}
+}
+
+/*
+ * Goes from the entry record down to a level, nearest to nearest. Returns a
+ * record of that level, or NO_VERTEX if the way is gone: the entry was
+ * replaced meanwhile, and the caller reads it anew.
+ */
+uint32
+VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
+{
+	int l;
+	bool copies = s->keep_copies;
+	bool resumable = s->resumable;
+
+	s->keep_copies = s->resumable = false;
+	for (l = entry_level; l > level; l--)
+	{
+		uint32 i;
+		uint32 best = 0;
+
+		VrHnswSearchLevel(s, l, 1);
+		VrHnswSearchAdd(s, entry);
+		VrHnswSearchRun(s);
+		if (s->nhits == 0)
+		{
+			entry = VR_HNSW_NO_VERTEX;
+			break;
+		}
+		for (i = 1; i < s->nhits; i++)
+			if (s->hits[i].d < s->hits[best].d)
+				best = i;
+		entry = s->hits[best].link;
+	}
+	s->keep_copies = copies;
+	s->resumable = resumable;
+	return entry;
+}
