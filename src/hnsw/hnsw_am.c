@@ -40,19 +40,19 @@ static relopt_enum_elt_def am_storage_values[] = {
 	{NULL, 0}};
 
 static relopt_enum_elt_def am_precision_values[] = {
-	{"auto", VR_OWN_AUTO},	   {"f32", VR_OWN_F32},	  {"f16", VR_OWN_F16},
-	{"int8", VR_OWN_I8},	   {"int8x2", VR_OWN_I8X2}, {"int4", VR_OWN_I4},
-	{"int2", VR_OWN_I2},	   {NULL, 0}};
+	{"auto", VR_OWN_AUTO},   {"f32", VR_OWN_F32},
+	{"f16", VR_OWN_F16},     {"int8", VR_OWN_I8},
+	{"int8x2", VR_OWN_I8X2}, {"int4", VR_OWN_I4},
+	{"int2", VR_OWN_I2},     {NULL, 0}};
 
 /* Options and settings. Called by _PG_init. */
 void
 VrHnswInit(void)
 {
 	am_relopt_kind = add_reloption_kind();
-	add_int_reloption(am_relopt_kind, "m",
-					  "Neighbours per vertex; twice as many on level 0",
-					  VR_HNSW_DEFAULT_M, VR_HNSW_MIN_M, VR_HNSW_MAX_M,
-					  AccessExclusiveLock);
+	add_int_reloption(
+		am_relopt_kind, "m", "Neighbours per vertex; twice as many on level 0",
+		VR_HNSW_DEFAULT_M, VR_HNSW_MIN_M, VR_HNSW_MAX_M, AccessExclusiveLock);
 	add_int_reloption(am_relopt_kind, "ef_construction",
 					  "Width of the searches that choose neighbours",
 					  VR_HNSW_DEFAULT_EFC, VR_HNSW_MIN_EFC, VR_HNSW_MAX_EFC,
@@ -171,4 +171,37 @@ vr_hnsw_handler(PG_FUNCTION_ARGS)
 	am->aminitparallelscan = NULL;
 	am->amparallelrescan = NULL;
 	PG_RETURN_POINTER(am);
+}
+
+/*
+ * Support function 3 of the operator classes whose type is not vector. It
+ * keeps pgvector's numbering and names; the index itself tells types by their
+ * distance function.
+ */
+static const VrHnswType am_halfvec_type = VR_TYPE_HALFVEC;
+static const VrHnswType am_sparsevec_type = VR_TYPE_SPARSEVEC;
+static const VrHnswType am_bit_type = VR_TYPE_BIT;
+
+PG_FUNCTION_INFO_V1(vr_hnsw_halfvec_support);
+
+Datum
+vr_hnsw_halfvec_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&am_halfvec_type);
+}
+
+PG_FUNCTION_INFO_V1(vr_hnsw_sparsevec_support);
+
+Datum
+vr_hnsw_sparsevec_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&am_sparsevec_type);
+}
+
+PG_FUNCTION_INFO_V1(vr_hnsw_bit_support);
+
+Datum
+vr_hnsw_bit_support(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_POINTER(&am_bit_type);
 }

@@ -50,7 +50,7 @@ typedef struct BuildShared
 	bool concurrent;
 	dsm_handle image; /* segment that holds the image */
 	int tranche;
-	pg_atomic_uint64 heap_rows;	 /* rows scanned */
+	pg_atomic_uint64 heap_rows;  /* rows scanned */
 	pg_atomic_uint64 index_rows; /* rows indexed */
 } BuildShared;
 
@@ -67,13 +67,13 @@ typedef struct BuildState
 	VrHnswStore page_store;
 	VrHnswInserter image_inserter;
 	VrHnswInserter page_inserter;
-	bool flushed;	   /* this process has seen that the image is written */
+	bool flushed; /* this process has seen that the image is written */
 	bool leader;
 	MemoryContext row; /* reset for every row */
 	MemoryContext cxt;
 	bool parallel;
 	dsm_segment *segment; /* the image's, or */
-	void *local;		  /* its private memory */
+	void *local;          /* its private memory */
 } BuildState;
 
 /* Tranche of all locks of images; named once per process. */
@@ -140,8 +140,7 @@ BuildInsert(BuildState *b, const VrHnswValue *value, ItemPointer tid)
 
 		LWLockAcquire(lock, LW_SHARED);
 		if (!b->image->shared->flushed)
-			result =
-				VrHnswInsertValue(&b->image_inserter, value, tid, false);
+			result = VrHnswInsertValue(&b->image_inserter, value, tid, false);
 		LWLockRelease(lock);
 		if (result != VR_INSERT_FULL)
 			return;
@@ -172,8 +171,7 @@ BuildRow(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 		BuildInsert(b, &value, tid);
 		n = pg_atomic_fetch_add_u64(&b->shared->index_rows, 1);
 		if (b->leader && n % 16 == 0)
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-										 n + 1);
+			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, n + 1);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(b->row);
@@ -251,8 +249,8 @@ VrHnswBuildWorker(dsm_segment *seg, shm_toc *toc)
 						errmsg("could not map dynamic shared memory segment")));
 	BuildStart(&state, heap, index, info, VrHnswOpen(index, &meta), shared,
 			   dsm_segment_address(image), false);
-	scan = table_beginscan_parallel(
-		heap, shm_toc_lookup(toc, BUILD_KEY_SCAN, false));
+	scan = table_beginscan_parallel(heap,
+									shm_toc_lookup(toc, BUILD_KEY_SCAN, false));
 	BuildScan(&state, scan);
 	InstrEndParallelQuery(
 		(BufferUsage *) shm_toc_lookup(toc, BUILD_KEY_BUFFERS, false) +
@@ -277,39 +275,43 @@ BuildGetSegment(Size size)
 	dsm_segment *volatile seg = NULL;
 
 	CurrentResourceOwner = own;
-	PG_TRY();
-	{
-		seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-		if (seg != NULL)
-			dsm_pin_mapping(seg);
-	}
-	PG_CATCH();
-	{
-		ErrorData *error;
+	PG_TRY()
+		;
+		{
+			seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+			if (seg != NULL)
+				dsm_pin_mapping(seg);
+		}
+		PG_CATCH();
+		{
+			ErrorData *error;
 
-		MemoryContextSwitchTo(cxt);
-		error = CopyErrorData();
-		FlushErrorState();
-		/* Only what says that there is no room; a cancel goes on. */
-		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-			ReThrowError(error);
-		CurrentResourceOwner = outer;
-		ResourceOwnerRelease(own, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
-		ResourceOwnerRelease(own, RESOURCE_RELEASE_LOCKS, false, false);
-		ResourceOwnerRelease(own, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
-		ResourceOwnerDelete(own);
-		own = NULL;
-		seg = NULL;
-		ereport(NOTICE,
+			MemoryContextSwitchTo(cxt);
+			error = CopyErrorData();
+			FlushErrorState();
+			/* Only what says that there is no room; a cancel goes on. */
+			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+				error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+				ReThrowError(error);
+			CurrentResourceOwner = outer;
+			ResourceOwnerRelease(own, RESOURCE_RELEASE_BEFORE_LOCKS, false,
+								 false);
+			ResourceOwnerRelease(own, RESOURCE_RELEASE_LOCKS, false, false);
+			ResourceOwnerRelease(own, RESOURCE_RELEASE_AFTER_LOCKS, false,
+								 false);
+			ResourceOwnerDelete(own);
+			own = NULL;
+			seg = NULL;
+			ereport(
+				NOTICE,
 				(errmsg("hnsw index is built without parallel workers: there "
 						"is no shared memory of %zu MB",
 						size / 1048576),
 				 errdetail("%s", error->message),
 				 errhint("Give the server a larger /dev/shm (docker: "
 						 "--shm-size).")));
-		FreeErrorData(error);
-	}
+			FreeErrorData(error);
+		}
 	PG_END_TRY();
 	CurrentResourceOwner = outer;
 	if (own != NULL)
@@ -441,8 +443,8 @@ static void
 BuildWriteMeta(Relation index, ForkNumber fork, VrHnswMetaPageData *meta,
 			   const float *mean)
 {
-	Buffer buf = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK,
-									NULL);
+	Buffer buf =
+		ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 	uint32 bytes = mean ? meta->dim * sizeof(float) : 0;
 	uint32 done = 0;
 
@@ -450,8 +452,8 @@ BuildWriteMeta(Relation index, ForkNumber fork, VrHnswMetaPageData *meta,
 	VrHnswPageInit(BufferGetPage(buf), VR_PAGE_META);
 	while (done < bytes)
 	{
-		Buffer mbuf = ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK,
-										 NULL);
+		Buffer mbuf =
+			ReadBufferExtended(index, fork, P_NEW, RBM_ZERO_AND_LOCK, NULL);
 		Page page = BufferGetPage(mbuf);
 		BlockNumber block = BufferGetBlockNumber(mbuf);
 		uint32 n = Min(bytes - done, VR_HNSW_PAGE_BYTES);
@@ -528,8 +530,8 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	workers = BuildPlanWorkers(heap, index);
 	size = VrHnswImagePlan(idx, sample.rows * 1.1 + 1000, memory, workers > 0,
 						   &plan);
-	if (workers == 0 || !BuildInParallel(&state, heap, index, info, idx, &plan,
-										 size, workers))
+	if (workers == 0 ||
+		!BuildInParallel(&state, heap, index, info, idx, &plan, size, workers))
 	{
 		BuildShared *shared = palloc0(sizeof(BuildShared));
 		void *mem;

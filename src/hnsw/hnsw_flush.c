@@ -22,11 +22,11 @@ typedef struct FlushState
 	const VrHnswLayout *layout;
 	uint32 n0;
 	uint32 nupper;
-	uint32 first;		 /* ordinal of the first block after the mean */
+	uint32 first;        /* ordinal of the first block after the mean */
 	uint32 upper_blocks; /* blocks given to upper levels */
-	uint32 tail;		 /* ordinal of the next block after the vertices */
-	uint32 nchunks;		 /* TID chunks written so far */
-	uint32 chunk_first;	 /* ordinal of the first TID page */
+	uint32 tail;         /* ordinal of the next block after the vertices */
+	uint32 nchunks;      /* TID chunks written so far */
+	uint32 chunk_first;  /* ordinal of the first TID page */
 } FlushState;
 
 /*
@@ -129,8 +129,8 @@ FlushRecord(FlushState *f, uint32 id, char *to, uint32 *value_at)
 	{
 		uint32 chunks = FlushChunks(f, src);
 
-		dst->more_tids = chunks > 0 ? FlushChunkId(f, f->nchunks)
-									: VR_HNSW_NO_VERTEX;
+		dst->more_tids =
+			chunks > 0 ? FlushChunkId(f, f->nchunks) : VR_HNSW_NO_VERTEX;
 		f->nchunks += chunks;
 	}
 }
@@ -152,8 +152,7 @@ FlushRecords(FlushState *f, uint32 first, uint32 n, uint32 ordinal,
 		for (slot = 0; slot < l->slots && done < n; slot++, done++)
 		{
 			/* An insertion that found the image full left it free. */
-			if (VrHnswRecordIsFree(
-					VrHnswImageRecord(f->image, first + done)))
+			if (VrHnswRecordIsFree(VrHnswImageRecord(f->image, first + done)))
 				continue;
 			FlushRecord(f, first + done,
 						VrHnswPageContents(page) + slot * l->record_size,
@@ -167,7 +166,8 @@ FlushRecords(FlushState *f, uint32 first, uint32 n, uint32 ordinal,
 
 /* Calls the record's writer for all records, in the order of FlushRecords. */
 static void
-FlushEach(FlushState *f, void (*write)(FlushState *f, uint32 id, VrHnswRecord rec))
+FlushEach(FlushState *f,
+		  void (*write)(FlushState *f, uint32 id, VrHnswRecord rec))
 {
 	uint32 cap0 = f->image->shared->cap0;
 	uint32 i;
@@ -197,16 +197,14 @@ FlushValue(FlushState *f, uint32 id, VrHnswRecord rec)
 	while (done < rec->value_bytes)
 	{
 		uint32 n = Min(rec->value_bytes - done, VR_HNSW_PAGE_BYTES);
-		Buffer buf =
-			FlushNewPage(f, FlushBlock(f, f->tail++), VR_PAGE_VALUE);
+		Buffer buf = FlushNewPage(f, FlushBlock(f, f->tail++), VR_PAGE_VALUE);
 		Page page = BufferGetPage(buf);
 
 		memcpy(VrHnswPageContents(page), value + done, n);
 		done += n;
 		VrHnswPageSpecial(page)->nbytes = n;
-		VrHnswPageSpecial(page)->next = done < rec->value_bytes
-											? FlushBlock(f, f->tail)
-											: VR_HNSW_NO_BLOCK;
+		VrHnswPageSpecial(page)->next =
+			done < rec->value_bytes ? FlushBlock(f, f->tail) : VR_HNSW_NO_BLOCK;
 		UnlockReleaseBuffer(buf);
 	}
 }
@@ -235,10 +233,9 @@ FlushTids(FlushState *f, uint32 id, VrHnswRecord rec)
 								 VR_PAGE_TID);
 		chunk = VrHnswPageChunk(BufferGetPage(buf), n % VR_HNSW_CHUNKS);
 		chunk->owner = FlushId(f, id);
-		chunk->next =
-			--left > 0 ? FlushChunkId(f, n + 1) : VR_HNSW_NO_VERTEX;
-		for (chunk->ntids = 0; chunk->ntids < VR_HNSW_CHUNK_TIDS &&
-							   tid != VR_HNSW_NO_VERTEX;
+		chunk->next = --left > 0 ? FlushChunkId(f, n + 1) : VR_HNSW_NO_VERTEX;
+		for (chunk->ntids = 0;
+			 chunk->ntids < VR_HNSW_CHUNK_TIDS && tid != VR_HNSW_NO_VERTEX;
 			 chunk->ntids++)
 		{
 			chunk->tids[chunk->ntids] = f->image->tids[tid].tid;

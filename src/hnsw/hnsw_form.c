@@ -269,11 +269,12 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 						errmsg("ef_construction must be greater than or equal "
 							   "to 2 * m")));
 	if (typmod < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("column does not have dimensions"),
-						errhint("Declare it with a type modifier, such as %s(3).",
-								FormTypeName(type))));
-	limit = type == VR_TYPE_BIT ? VR_HNSW_MAX_BITS
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column does not have dimensions"),
+				 errhint("Declare it with a type modifier, such as %s(3).",
+						 FormTypeName(type))));
+	limit = type == VR_TYPE_BIT         ? VR_HNSW_MAX_BITS
 			: type == VR_TYPE_SPARSEVEC ? VR_SPARSEVEC_MAX_DIM
 										: VR_VECTOR_MAX_DIM;
 	if (typmod > limit)
@@ -288,8 +289,8 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 						VR_HNSW_MAX_ATTRS)));
 	meta->dim = typmod;
 	if (storage != VR_STORAGE_PLAIN && FormCanQuantise(type, metric))
-		quantised = FormQuantisedLayout(l, meta->dim, meta->m, nattrs, opts,
-										&quant);
+		quantised =
+			FormQuantisedLayout(l, meta->dim, meta->m, nattrs, opts, &quant);
 	if (storage == VR_STORAGE_QUANTISED && !quantised)
 	{
 		if (!FormCanQuantise(type, metric))
@@ -620,8 +621,8 @@ FormQuantised(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 	{
 		float s = idx->rotation.scale;
 
-		out->norm2 = Min(VrDistance->ip_f32(idx->dim, x, x), 1e37f / (s * s)) *
-					 s * s;
+		out->norm2 =
+			Min(VrDistance->ip_f32(idx->dim, x, x), 1e37f / (s * s)) * s * s;
 	}
 	VrRotate(&idx->rotation, idx->mean, x, rotated);
 	pfree(x);

@@ -109,9 +109,8 @@ VrHnswImageAttach(void *mem, const VrHnswIndex *idx)
 	image->records = (char *) mem + shared->records_at;
 	image->tids = (VrImageTid *) ((char *) mem + shared->tids_at);
 	image->longs = (char *) mem + shared->long_at;
-	image->locks = shared->locks_at
-					   ? (LWLock *) ((char *) mem + shared->locks_at)
-					   : NULL;
+	image->locks =
+		shared->locks_at ? (LWLock *) ((char *) mem + shared->locks_at) : NULL;
 	return image;
 }
 

@@ -21,7 +21,7 @@ typedef struct VrImageTid
 /* What is shared by all who build. In DSM if there are workers. */
 typedef struct VrHnswImageShared
 {
-	pg_atomic_uint32 n0;	 /* records of level 0 taken */
+	pg_atomic_uint32 n0;     /* records of level 0 taken */
 	pg_atomic_uint32 nupper; /* records of upper levels taken */
 	pg_atomic_uint32 ntids;
 	pg_atomic_uint64 nlong;
@@ -100,9 +100,8 @@ VrHnswImageVisit(VrHnswImage *image, uint32 id, int lockmode, VrHnswRef *ref)
 	if (image->locks && lockmode != BUFFER_LOCK_UNLOCK)
 	{
 		ref->lock = VrHnswImageLock(image, id);
-		LWLockAcquire(ref->lock, lockmode == BUFFER_LOCK_SHARE
-									 ? LW_SHARED
-									 : LW_EXCLUSIVE);
+		LWLockAcquire(ref->lock,
+					  lockmode == BUFFER_LOCK_SHARE ? LW_SHARED : LW_EXCLUSIVE);
 	}
 	return true;
 }

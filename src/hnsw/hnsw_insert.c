@@ -59,9 +59,8 @@ VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store, MemoryContext cxt)
 	ins->store = store;
 	VrHnswSearchInit(&ins->search, store, cxt);
 	ins->search.keep_copies = true;
-	ins->cxt =
-		AllocSetContextCreate(cxt, "vecrecall hnsw insert",
-							  ALLOCSET_DEFAULT_SIZES);
+	ins->cxt = AllocSetContextCreate(cxt, "vecrecall hnsw insert",
+									 ALLOCSET_DEFAULT_SIZES);
 }
 
 /* Whether a record holds this very value, attributes included. */
@@ -69,14 +68,13 @@ static bool
 InsertIsEqual(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value)
 {
 	const VrHnswLayout *l = &store->idx->layout;
-	uint32 bytes = store->idx->form == VR_FORM_PLAIN ? value->bytes
-													 : l->own_bytes;
+	uint32 bytes =
+		store->idx->form == VR_FORM_PLAIN ? value->bytes : l->own_bytes;
 
 	return rec->value_bytes == value->bytes &&
-		   (l->nattrs == 0 ||
-			(rec->attr_nulls == value->attr_nulls &&
-			 memcmp(VrHnswRecordAttrs(rec, l), value->attrs,
-					l->nattrs * sizeof(uint64)) == 0)) &&
+		   (l->nattrs == 0 || (rec->attr_nulls == value->attr_nulls &&
+							   memcmp(VrHnswRecordAttrs(rec, l), value->attrs,
+									  l->nattrs * sizeof(uint64)) == 0)) &&
 		   memcmp(VrHnswRecordValue(store, rec), value->data, bytes) == 0;
 }
 
@@ -95,10 +93,10 @@ InsertTidIntoHead(VrHnswStore *store, VrHnswRecord rec, uint32 owner,
 
 	if (block >= RelationGetNumberOfBlocks(store->index))
 		VrHnswCorrupt(store->index, block, "a chain of TIDs leads nowhere");
-	buf = VrHnswReadPage(store->index, block, BUFFER_LOCK_EXCLUSIVE,
-						 VR_PAGE_TID);
-	chunk = VrHnswPageChunk(BufferGetPage(buf),
-							rec->more_tids % VR_HNSW_CHUNKS);
+	buf =
+		VrHnswReadPage(store->index, block, BUFFER_LOCK_EXCLUSIVE, VR_PAGE_TID);
+	chunk =
+		VrHnswPageChunk(BufferGetPage(buf), rec->more_tids % VR_HNSW_CHUNKS);
 	if (chunk->owner != owner || chunk->ntids > VR_HNSW_CHUNK_TIDS)
 		VrHnswCorrupt(store->index, block, "a chunk of TIDs is damaged");
 	if (chunk->ntids < VR_HNSW_CHUNK_TIDS)
@@ -231,8 +229,7 @@ InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 		if (!VrHnswVisit(store, s->hits[i].id, 0, BUFFER_LOCK_EXCLUSIVE, &ref))
 			continue;
 		/* The copy is old: it may have died, or be another vertex now. */
-		if (VrHnswRecordIsLive(ref.rec) &&
-			InsertIsEqual(store, ref.rec, value))
+		if (VrHnswRecordIsLive(ref.rec) && InsertIsEqual(store, ref.rec, value))
 		{
 			joined = true;
 			if (!store->image)
@@ -339,8 +336,8 @@ InsertSlot(VrHnswStore *store, int *slot)
 		}
 		UnlockReleaseBuffer(buf);
 		store->idx->target = VR_HNSW_NO_BLOCK;
-		block = RecordAndGetPageWithFreeSpace(store->index, block, 0,
-											  BLCKSZ / 4);
+		block =
+			RecordAndGetPageWithFreeSpace(store->index, block, 0, BLCKSZ / 4);
 		if (block != InvalidBlockNumber &&
 			block >= RelationGetNumberOfBlocks(store->index))
 			block = InvalidBlockNumber;
@@ -656,8 +653,8 @@ InsertRecords(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 {
 	VrHnswStore *store = ins->store;
 	const VrHnswLayout *l = &store->idx->layout;
-	bool is_long = store->idx->form == VR_FORM_PLAIN &&
-				   value->bytes > l->own_bytes;
+	bool is_long =
+		store->idx->form == VR_FORM_PLAIN && value->bytes > l->own_bytes;
 	int i;
 
 	if (store->image && !InsertTakeImageRecords(store->image, level, ids))
@@ -679,9 +676,8 @@ InsertRecords(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 			ItemPointerSetInvalid(&rec->tid);
 		if (is_long && !store->image)
 			rec->value_block = InsertLongValue(store, value);
-		else if (is_long &&
-				 !VrHnswImageAddLong(store->image, rec, value->data,
-									 value->bytes))
+		else if (is_long && !VrHnswImageAddLong(store->image, rec, value->data,
+												value->bytes))
 		{
 			/* Nothing leads to it yet: leave it free, and go to pages. */
 			if (i == 0)

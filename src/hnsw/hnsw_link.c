@@ -356,12 +356,11 @@ VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane)
 		int to = lane / VR_QUANT_LANES;
 
 		if (lane != last)
-			VrLaneCopy(l->code_bits, VrHnswRecordCodes(target, l, to),
-					   VrHnswRecordFactors(target, l, to),
-					   lane % VR_QUANT_LANES,
-					   VrHnswRecordCodes(target, l, from),
-					   VrHnswRecordFactors(target, l, from),
-					   last % VR_QUANT_LANES);
+			VrLaneCopy(
+				l->code_bits, VrHnswRecordCodes(target, l, to),
+				VrHnswRecordFactors(target, l, to), lane % VR_QUANT_LANES,
+				VrHnswRecordCodes(target, l, from),
+				VrHnswRecordFactors(target, l, from), last % VR_QUANT_LANES);
 		VrLaneClear(l->code_bits, VrHnswRecordCodes(target, l, from),
 					VrHnswRecordFactors(target, l, from),
 					last % VR_QUANT_LANES);

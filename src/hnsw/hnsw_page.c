@@ -24,11 +24,10 @@
 void
 VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" is corrupt at block %u: %s",
-					RelationGetRelationName(index), block, what),
-			 errhint("Please REINDEX it.")));
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" is corrupt at block %u: %s",
+						   RelationGetRelationName(index), block, what),
+					errhint("Please REINDEX it.")));
 }
 
 /* Formats an empty page. Contents are covered by pd_lower as they are used. */
@@ -118,11 +117,10 @@ VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)
 	page = BufferGetPage(buf);
 	if (!PageIsNew(page) &&
 		VrHnswPageMeta(page)->magic == VR_HNSW_PGVECTOR_MAGIC)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("index \"%s\" was built by pgvector",
-						RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" was built by pgvector",
+							   RelationGetRelationName(index)),
+						errhint("Please REINDEX it.")));
 	VrHnswCheckPage(index, buf, VR_PAGE_META);
 	memcpy(meta, VrHnswPageMeta(page), sizeof(VrHnswMetaPageData));
 	UnlockReleaseBuffer(buf);
@@ -144,8 +142,7 @@ VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)
 		meta->ef_construction < VR_HNSW_MIN_EFC ||
 		meta->ef_construction > VR_HNSW_MAX_EFC || meta->dim < 1 ||
 		meta->dim > VR_SPARSEVEC_MAX_DIM || l->slots < 1 ||
-		l->record_size < sizeof(VrHnswRecordData) ||
-		l->record_size % 8 != 0 ||
+		l->record_size < sizeof(VrHnswRecordData) || l->record_size % 8 != 0 ||
 		l->slots * l->record_size > VR_HNSW_PAGE_BYTES ||
 		l->degree0 > l->lanes || l->degree > l->lanes ||
 		l->lanes > VR_HNSW_MAX_LANES || l->nattrs > VR_HNSW_MAX_ATTRS ||
@@ -193,13 +190,12 @@ VrHnswGrowHints(VrHnswIndex *idx, BlockNumber nblocks)
 	BlockNumber n = Max(nblocks + nblocks / 8, 1024);
 
 	if (idx->hints == NULL)
-		idx->hints = MemoryContextAllocExtended(
-			idx->cxt, (Size) n * sizeof(Buffer),
-			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		idx->hints =
+			MemoryContextAllocExtended(idx->cxt, (Size) n * sizeof(Buffer),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	else
 	{
-		idx->hints =
-			repalloc_huge(idx->hints, (Size) n * sizeof(Buffer));
+		idx->hints = repalloc_huge(idx->hints, (Size) n * sizeof(Buffer));
 		memset(idx->hints + idx->nhints, 0,
 			   (Size) (n - idx->nhints) * sizeof(Buffer));
 	}
@@ -245,8 +241,7 @@ VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 	{
 		store->nblocks = RelationGetNumberOfBlocks(store->index);
 		if (block >= store->nblocks)
-			VrHnswCorrupt(store->index, block,
-						  "an edge leads beyond the end");
+			VrHnswCorrupt(store->index, block, "an edge leads beyond the end");
 	}
 	ref->lock = NULL;
 	ref->buf = VrHnswPin(store, block);
@@ -340,10 +335,10 @@ VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec)
 		VrHnswCorrupt(store->index, block, "a value is too long");
 	if (store->longsize < rec->value_bytes)
 	{
-		store->longvalue = store->longvalue
-							   ? repalloc(store->longvalue, rec->value_bytes)
-							   : MemoryContextAlloc(CurrentMemoryContext,
-													rec->value_bytes);
+		store->longvalue =
+			store->longvalue
+				? repalloc(store->longvalue, rec->value_bytes)
+				: MemoryContextAlloc(CurrentMemoryContext, rec->value_bytes);
 		store->longsize = rec->value_bytes;
 	}
 	while (got < rec->value_bytes)
@@ -359,8 +354,8 @@ VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec)
 		if (special->nbytes == 0 || special->nbytes > VR_HNSW_PAGE_BYTES ||
 			special->nbytes > rec->value_bytes - got)
 			VrHnswCorrupt(store->index, block, "a long value is damaged");
-		memcpy(store->longvalue + got,
-			   VrHnswPageContents(BufferGetPage(buf)), special->nbytes);
+		memcpy(store->longvalue + got, VrHnswPageContents(BufferGetPage(buf)),
+			   special->nbytes);
 		got += special->nbytes;
 		block = special->next;
 		UnlockReleaseBuffer(buf);
@@ -384,8 +379,8 @@ VrHnswExtend(VrHnswStore *store, VrHnswPageKind kind)
 		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
 		UnlockRelationForExtension(store->index, ExclusiveLock);
 		store->nblocks = Max(store->nblocks, BufferGetBlockNumber(buf) + 1);
-		attr = VrHnswIsAttrBlock(&store->idx->layout,
-								 BufferGetBlockNumber(buf));
+		attr =
+			VrHnswIsAttrBlock(&store->idx->layout, BufferGetBlockNumber(buf));
 		VrHnswEditBegin(&edit, store);
 		VrHnswEditNewPage(&edit, buf, attr ? VR_PAGE_ATTR : kind);
 		VrHnswEditFinish(&edit);
@@ -416,9 +411,8 @@ VrHnswNewPage(VrHnswStore *store, VrHnswPageKind kind)
 {
 	for (;;)
 	{
-		BlockNumber block =
-			store->building ? InvalidBlockNumber
-							: GetFreeIndexPage(store->index);
+		BlockNumber block = store->building ? InvalidBlockNumber
+											: GetFreeIndexPage(store->index);
 		Buffer buf;
 		VrHnswEdit edit;
 

@@ -13,10 +13,10 @@
 #include "storage/bufpage.h"
 #include "storage/itemptr.h"
 
-#define VR_HNSW_MAGIC 0x56523148		  /* "VR1H" */
-#define VR_HNSW_VERSION 1				  /* on-disk format */
+#define VR_HNSW_MAGIC 0x56523148          /* "VR1H" */
+#define VR_HNSW_VERSION 1                 /* on-disk format */
 #define VR_HNSW_PGVECTOR_MAGIC 0xA953A953 /* a metapage written by pgvector */
-#define VR_HNSW_PAGE_ID 0xFA51			  /* last two bytes of every page */
+#define VR_HNSW_PAGE_ID 0xFA51            /* last two bytes of every page */
 #define VR_HNSW_META_BLOCK 0
 
 /* A vertex id that is no vertex, and a block number that is no block. */
@@ -28,20 +28,20 @@ typedef enum VrHnswPageKind
 {
 	VR_PAGE_META = 1,
 	VR_PAGE_VERTEX = 2, /* records; never changes its kind */
-	VR_PAGE_TID = 3,	/* chunks of heap TIDs of duplicates; likewise */
-	VR_PAGE_VALUE = 4,	/* part of a value too long for its record */
-	VR_PAGE_MEAN = 5,	/* part of the mean of a quantised index */
-	VR_PAGE_ATTR = 6,	/* attribute words of a group of vertex pages */
-	VR_PAGE_FREE = 7	/* empty, to be used for any kind */
+	VR_PAGE_TID = 3,    /* chunks of heap TIDs of duplicates; likewise */
+	VR_PAGE_VALUE = 4,  /* part of a value too long for its record */
+	VR_PAGE_MEAN = 5,   /* part of the mean of a quantised index */
+	VR_PAGE_ATTR = 6,   /* attribute words of a group of vertex pages */
+	VR_PAGE_FREE = 7    /* empty, to be used for any kind */
 } VrHnswPageKind;
 
 typedef struct VrHnswSpecialData
 {
-	uint16 kind;	/* VrHnswPageKind */
-	uint16 nused;	/* VERTEX: records not free; TID: chunks not free */
-	uint32 next;	/* TID: next page with free chunks; VALUE, MEAN: next part */
-	uint16 flags;	/* VR_PAGE_LISTED */
-	uint16 nbytes;	/* VALUE, MEAN: bytes of payload on this page */
+	uint16 kind;   /* VrHnswPageKind */
+	uint16 nused;  /* VERTEX: records not free; TID: chunks not free */
+	uint32 next;   /* TID: next page with free chunks; VALUE, MEAN: next part */
+	uint16 flags;  /* VR_PAGE_LISTED */
+	uint16 nbytes; /* VALUE, MEAN: bytes of payload on this page */
 	uint16 spare;
 	uint16 page_id; /* VR_HNSW_PAGE_ID */
 } VrHnswSpecialData;
@@ -92,31 +92,31 @@ typedef enum VrHnswForm
 typedef struct VrHnswLayout
 {
 	uint16 record_size; /* multiple of 8 */
-	uint16 slots;		/* records per page */
-	uint16 lanes;		/* room for neighbours; a multiple of 32 if quantised */
-	uint16 degree0;		/* most neighbours on level 0: 2 m */
-	uint16 degree;		/* most neighbours on a level above */
-	uint16 nattrs;		/* attribute columns, each a word of 8 bytes */
-	uint16 attrs_at;	/* uint64[nattrs] */
-	uint16 ids_at;		/* uint32[lanes] */
-	uint16 own_at;		/* own value, inline part */
-	uint16 own_bytes;	/* room for it */
-	uint16 ownhead_at;	/* quantised: head of the own value */
-	uint16 factors_at;	/* quantised: edge factors, one set per 32 lanes */
-	uint16 codes_at;	/* quantised: code blocks, one per 32 lanes */
-	uint16 own_kind;	/* quantised: precision of the own value */
-	uint32 padded;		/* quantised: dimensions after padding, P */
-	uint32 code_bits;	/* quantised: code length, Dc */
-	uint32 attr_group;	/* blocks from one ATTR page to the next; 0 if none */
+	uint16 slots;       /* records per page */
+	uint16 lanes;       /* room for neighbours; a multiple of 32 if quantised */
+	uint16 degree0;     /* most neighbours on level 0: 2 m */
+	uint16 degree;      /* most neighbours on a level above */
+	uint16 nattrs;      /* attribute columns, each a word of 8 bytes */
+	uint16 attrs_at;    /* uint64[nattrs] */
+	uint16 ids_at;      /* uint32[lanes] */
+	uint16 own_at;      /* own value, inline part */
+	uint16 own_bytes;   /* room for it */
+	uint16 ownhead_at;  /* quantised: head of the own value */
+	uint16 factors_at;  /* quantised: edge factors, one set per 32 lanes */
+	uint16 codes_at;    /* quantised: code blocks, one per 32 lanes */
+	uint16 own_kind;    /* quantised: precision of the own value */
+	uint32 padded;      /* quantised: dimensions after padding, P */
+	uint32 code_bits;   /* quantised: code length, Dc */
+	uint32 attr_group;  /* blocks from one ATTR page to the next; 0 if none */
 } VrHnswLayout;
 
 typedef struct VrHnswMetaPageData
 {
 	uint32 magic;
 	uint16 version;
-	uint8 type;	  /* VrHnswType */
+	uint8 type;   /* VrHnswType */
 	uint8 metric; /* VrHnswMetric */
-	uint8 form;	  /* VrHnswForm */
+	uint8 form;   /* VrHnswForm */
 	uint8 spare0;
 	uint16 m;
 	uint16 ef_construction;
@@ -124,18 +124,18 @@ typedef struct VrHnswMetaPageData
 	uint32 dim;
 	float scale; /* quantised: of the rotation, a power of two */
 	VrHnswLayout layout;
-	uint64 seed;		 /* of levels and of the rotation */
-	uint64 build_id;	 /* random; tells one build from the next in caches */
-	uint64 build_rows;	 /* vertices when it was built: the mean is theirs */
+	uint64 seed;         /* of levels and of the rotation */
+	uint64 build_id;     /* random; tells one build from the next in caches */
+	uint64 build_rows;   /* vertices when it was built: the mean is theirs */
 	uint32 upper_blocks; /* blocks 1..n that the build gave to upper levels */
-	uint32 mean_block;	 /* first page of the mean; VR_HNSW_NO_BLOCK if none */
+	uint32 mean_block;   /* first page of the mean; VR_HNSW_NO_BLOCK if none */
 
 	/* What follows changes after the build, under the metapage's lock. */
-	uint32 entry;	   /* record of highest level; NO_VERTEX if empty */
+	uint32 entry;      /* record of highest level; NO_VERTEX if empty */
 	int32 entry_level; /* its level, -1 if empty */
 	uint32 tid_free;   /* first TID page with free chunks, or NO_BLOCK */
-	uint32 vacuums;	   /* completed vacuums that freed records */
-	uint64 deleted;	   /* records freed by them */
+	uint32 vacuums;    /* completed vacuums that freed records */
+	uint64 deleted;    /* records freed by them */
 } VrHnswMetaPageData;
 
 typedef VrHnswMetaPageData *VrHnswMetaPage;
@@ -154,13 +154,13 @@ typedef VrHnswMetaPageData *VrHnswMetaPage;
 typedef struct VrHnswRecordData
 {
 	ItemPointerData tid; /* level 0: first heap TID; invalid if dead */
-	uint8 flags;		 /* VR_RECORD_* */
+	uint8 flags;         /* VR_RECORD_* */
 	uint8 level;
-	uint32 more_tids;	/* level 0: newest TID chunk, or NO_VERTEX */
-	uint32 down;		/* level > 0: this vertex's record one level below */
-	uint32 base;		/* this vertex's record on level 0 (itself there) */
-	uint16 degree;		/* neighbours in ids[0..degree-1] */
-	uint16 attr_nulls;	/* bit i: attribute i is NULL */
+	uint32 more_tids;   /* level 0: newest TID chunk, or NO_VERTEX */
+	uint32 down;        /* level > 0: this vertex's record one level below */
+	uint32 base;        /* this vertex's record on level 0 (itself there) */
+	uint16 degree;      /* neighbours in ids[0..degree-1] */
+	uint16 attr_nulls;  /* bit i: attribute i is NULL */
 	uint32 value_block; /* first VALUE page, or NO_BLOCK: value is inline */
 	uint32 value_bytes; /* length of the value */
 } VrHnswRecordData;
@@ -197,8 +197,7 @@ typedef struct VrHnswTidChunkData
 
 typedef VrHnswTidChunkData *VrHnswTidChunk;
 
-#define VR_HNSW_CHUNKS                                                         \
-	((int) (VR_HNSW_PAGE_BYTES / sizeof(VrHnswTidChunkData)))
+#define VR_HNSW_CHUNKS ((int) (VR_HNSW_PAGE_BYTES / sizeof(VrHnswTidChunkData)))
 #define VrHnswPageChunk(page, i)                                               \
 	((VrHnswTidChunk) VrHnswPageContents(page) + (i))
 

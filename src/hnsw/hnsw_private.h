@@ -34,8 +34,8 @@
 #define VR_HNSW_MAX_LANES (2 * VR_HNSW_MAX_M + 24) /* rounded up to 32 */
 #define VR_HNSW_MAX_ATTRS 15
 
-#define VR_HNSW_MAX_NNZ 1000	  /* of an indexed sparsevec */
-#define VR_HNSW_MAX_BITS 64000	  /* of an indexed bit */
+#define VR_HNSW_MAX_NNZ 1000   /* of an indexed sparsevec */
+#define VR_HNSW_MAX_BITS 64000 /* of an indexed bit */
 
 /* Support functions of an operator class; 1 to 3 are numbered as pgvector's. */
 #define VR_HNSW_DISTANCE_PROC 1
@@ -81,9 +81,9 @@ typedef struct VrHnswOptions
 	int32 vl_len_;
 	int m;
 	int ef_construction;
-	int storage;	/* VrHnswStorage */
-	int precision;	/* VrOwnKind */
-	int code_bits;	/* VR_CODE_BITS_AUTO, or 16.. */
+	int storage;   /* VrHnswStorage */
+	int precision; /* VrOwnKind */
+	int code_bits; /* VR_CODE_BITS_AUTO, or 16.. */
 	int seed;
 } VrHnswOptions;
 
@@ -115,8 +115,8 @@ typedef struct VrHnswIndex
 	/* Where each block was last seen in shared buffers; 0 is unknown. */
 	Buffer *hints;
 	BlockNumber nhints;
-	BlockNumber target;	  /* VERTEX page with room, or NO_BLOCK */
-	MemoryContext cxt;	  /* owner of all of this */
+	BlockNumber target; /* VERTEX page with room, or NO_BLOCK */
+	MemoryContext cxt;  /* owner of all of this */
 } VrHnswIndex;
 
 /*
@@ -127,10 +127,10 @@ typedef struct VrHnswIndex
 typedef struct VrHnswValue
 {
 	const char *data; /* plain payload, or own value */
-	uint32 bytes;	  /* plain: of data; quantised: hash of the original */
-	float *rotated;	  /* quantised: padded floats, decoded from data */
-	VrOwnHead head;	  /* quantised */
-	float norm2;	  /* quantised, inner product: uncentred squared norm */
+	uint32 bytes;     /* plain: of data; quantised: hash of the original */
+	float *rotated;   /* quantised: padded floats, decoded from data */
+	VrOwnHead head;   /* quantised */
+	float norm2;      /* quantised, inner product: uncentred squared norm */
 	int nattrs;
 	uint64 attrs[VR_HNSW_MAX_ATTRS];
 	uint16 attr_nulls;
@@ -163,9 +163,9 @@ typedef struct VrHnswStore
 	Relation index; /* not used with an image */
 	VrHnswIndex *idx;
 	VrHnswImage *image; /* NULL: the index's pages */
-	bool building;		/* pages are not WAL-logged yet */
+	bool building;      /* pages are not WAL-logged yet */
 	BlockNumber nblocks;
-	int64 visits;	 /* records looked at */
+	int64 visits;    /* records looked at */
 	char *longvalue; /* scratch for values longer than a record */
 	uint32 longsize;
 } VrHnswStore;
@@ -174,14 +174,13 @@ typedef struct VrHnswStore
 typedef struct VrHnswRef
 {
 	VrHnswRecord rec;
-	Buffer buf;	 /* InvalidBuffer in an image */
+	Buffer buf;   /* InvalidBuffer in an image */
 	LWLock *lock; /* image: the record's lock, or NULL */
 } VrHnswRef;
 
-
 /* ---- hnsw_page.c: the one gate to pages */
-extern void VrHnswCorrupt(Relation index, BlockNumber block,
-						  const char *what) pg_attribute_noreturn();
+extern void VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
+	pg_attribute_noreturn();
 extern void VrHnswPageInit(Page page, VrHnswPageKind kind);
 extern void VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind);
 extern Buffer VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
@@ -243,7 +242,7 @@ typedef struct VrHnswHit
 	uint32 id;
 	uint32 link; /* level 0: more_tids; above: down */
 	ItemPointerData tid;
-	uint8 live;	 /* not dead, passes the filter */
+	uint8 live;  /* not dead, passes the filter */
 	uint8 flags; /* for the caller */
 	char *value; /* copy of the record, if the search keeps copies */
 } VrHnswHit;
@@ -252,7 +251,7 @@ typedef struct VrHnswHit
 typedef struct VrHnswFilterKey
 {
 	int attr;
-	int nwords;	   /* any of them; sorted */
+	int nwords; /* any of them; sorted */
 	uint64 *words;
 } VrHnswFilterKey;
 
@@ -281,10 +280,10 @@ typedef struct VrHnswSearch
 	const VrHnswFilter *filter;
 	MemoryContext cxt;
 	int level;
-	uint32 ef;		  /* width of this pass */
+	uint32 ef;        /* width of this pass */
 	bool keep_copies; /* hits carry copies of their records */
-	bool resumable;	  /* nothing seen is forgotten */
-	uint32 self;	  /* record to step over, or NO_VERTEX */
+	bool resumable;   /* nothing seen is forgotten */
+	uint32 self;      /* record to step over, or NO_VERTEX */
 
 	uint64 *frontier; /* min-heap of keys: distance, id */
 	uint32 nfrontier;
@@ -363,9 +362,9 @@ typedef struct VrHnswInserter
 /* What became of a row. */
 typedef enum VrHnswInsertResult
 {
-	VR_INSERT_NEW,	/* a vertex of its own */
+	VR_INSERT_NEW,  /* a vertex of its own */
 	VR_INSERT_SAME, /* joined an equal vertex */
-	VR_INSERT_FULL	/* the image has no room; nothing was done */
+	VR_INSERT_FULL  /* the image has no room; nothing was done */
 } VrHnswInsertResult;
 
 extern int VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid);
@@ -394,28 +393,29 @@ extern void vr_hnsw_buildempty(Relation index);
 /* Why a scan gave no more rows. */
 typedef enum VrHnswStop
 {
-	VR_STOP_NONE,	   /* it was not asked for more */
-	VR_STOP_EF,		   /* hnsw.iterative_scan is off */
-	VR_STOP_TUPLES,	   /* hnsw.max_scan_tuples */
-	VR_STOP_MEMORY,	   /* hnsw.scan_mem_multiplier */
-	VR_STOP_EXHAUSTED  /* every row was looked at */
+	VR_STOP_NONE,     /* it was not asked for more */
+	VR_STOP_EF,       /* hnsw.iterative_scan is off */
+	VR_STOP_TUPLES,   /* hnsw.max_scan_tuples */
+	VR_STOP_MEMORY,   /* hnsw.scan_mem_multiplier */
+	VR_STOP_EXHAUSTED /* every row was looked at */
 } VrHnswStop;
 
 /* What this backend's last scan did, for vecrecall.last_index_scan(). */
 typedef struct VrHnswScanStats
 {
 	Oid index;
-	int64 visits;	/* records looked at */
+	int64 visits;   /* records looked at */
 	int64 expanded; /* whose neighbours were looked at */
 	int64 passes;
 	int64 returned; /* heap TIDs */
-	int64 dropped;	/* found too late for strict order */
+	int64 dropped;  /* found too late for strict order */
 	int64 memory;
 	VrHnswStop stop;
 } VrHnswScanStats;
 
 extern VrHnswScanStats VrHnswLastScan;
-extern IndexScanDesc vr_hnsw_beginscan(Relation index, int nkeys, int norderbys);
+extern IndexScanDesc vr_hnsw_beginscan(Relation index, int nkeys,
+									   int norderbys);
 extern void vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
 						   ScanKey orderbys, int norderbys);
 extern bool vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir);
@@ -425,8 +425,8 @@ extern void vr_hnsw_endscan(IndexScanDesc scan);
 extern IndexBulkDeleteResult *
 vr_hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				   IndexBulkDeleteCallback callback, void *arg);
-extern IndexBulkDeleteResult *vr_hnsw_vacuumcleanup(IndexVacuumInfo *info,
-													 IndexBulkDeleteResult *stats);
+extern IndexBulkDeleteResult *
+vr_hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
 
 /* ---- hnsw_cost.c */
 struct PlannerInfo;

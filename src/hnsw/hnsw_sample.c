@@ -127,9 +127,8 @@ VrHnswSampleTable(Relation heap, Relation index, IndexInfo *info,
 		state.sum = palloc0(meta->dim * sizeof(double));
 	if (meta->type == VR_TYPE_SPARSEVEC)
 		state.lengths = palloc(SAMPLE_ROWS * sizeof(uint32));
-	state.cxt = AllocSetContextCreate(CurrentMemoryContext,
-									  "vecrecall hnsw sample",
-									  ALLOCSET_DEFAULT_SIZES);
+	state.cxt = AllocSetContextCreate(
+		CurrentMemoryContext, "vecrecall hnsw sample", ALLOCSET_DEFAULT_SIZES);
 	pg_prng_seed(&prng, meta->seed);
 	step = Max(nblocks / SAMPLE_RANGES, 1);
 	length = Max(Min(step, nblocks / 1000 + 4), 1);

@@ -41,17 +41,17 @@ typedef struct HnswScanState
 	VrHnswSearch search;
 	VrHnswValue query;
 	VrHnswFilter filter;
-	MemoryContext cxt;	 /* of the search, for all rescans */
+	MemoryContext cxt;       /* of the search, for all rescans */
 	MemoryContext query_cxt; /* of one rescan */
-	bool ready;			 /* store and search are set up */
-	bool started;		 /* the first pass has run */
-	bool recheck;		 /* hashed attributes: the heap decides */
+	bool ready;              /* store and search are set up */
+	bool started;            /* the first pass has run */
+	bool recheck;            /* hashed attributes: the heap decides */
 	VrHnswIterative mode;
-	uint32 next;		 /* hit to return next */
-	uint32 end;			 /* hits before this one may be returned */
-	float last;			 /* distance of the last one returned */
-	BlockNumber sweep;	 /* next block to sweep; 0 if not begun */
-	bool exhausted;		 /* nothing is left to look at */
+	uint32 next;       /* hit to return next */
+	uint32 end;        /* hits before this one may be returned */
+	float last;        /* distance of the last one returned */
+	BlockNumber sweep; /* next block to sweep; 0 if not begun */
+	bool exhausted;    /* nothing is left to look at */
 
 	/* TIDs of the present hit */
 	ItemPointerData *tids;
@@ -179,8 +179,8 @@ ScanMakeFilter(IndexScanDesc scan, HnswScanState *so)
 
 			/* Polymorphic: the value is of the column's own type. */
 			if (IsPolymorphicType(type))
-				type = TupleDescAttr(RelationGetDescr(index), attr + 1)
-						   ->atttypid;
+				type =
+					TupleDescAttr(RelationGetDescr(index), attr + 1)->atttypid;
 			out->words = palloc(sizeof(uint64));
 			out->words[0] =
 				VrHnswAttrWordOf(index, attr, type, key->sk_argument);
@@ -315,9 +315,8 @@ ScanSweep(HnswScanState *so)
 		if (!PageIsNew(page) && VrHnswPageKindOf(page) == VR_PAGE_VERTEX)
 			for (slot = 0; slot < l->slots; slot++)
 			{
-				VrHnswRecord rec =
-					(VrHnswRecord) (VrHnswPageContents(page) +
-									slot * l->record_size);
+				VrHnswRecord rec = (VrHnswRecord) (VrHnswPageContents(page) +
+												   slot * l->record_size);
 
 				wanted[slot] = VrHnswRecordIsLive(rec) && rec->level == 0;
 			}
@@ -348,8 +347,7 @@ ScanResume(HnswScanState *so)
 	if (so->store.visits >= vr_hnsw_max_scan_tuples)
 		return false;
 	so->stats.stop = VR_STOP_MEMORY;
-	if (VrHnswSearchMemory(s) >
-		vr_hnsw_scan_mem_multiplier * work_mem * 1024.0)
+	if (VrHnswSearchMemory(s) > vr_hnsw_scan_mem_multiplier * work_mem * 1024.0)
 		return false;
 	so->stats.stop = VR_STOP_NONE;
 
@@ -419,8 +417,8 @@ ScanCollectTids(HnswScanState *so, const VrHnswHit *hit)
 				steps++ > (uint64) nblocks * VR_HNSW_CHUNKS)
 				VrHnswCorrupt(index, block, "a chain of TIDs is damaged");
 			buf = VrHnswReadPage(index, block, BUFFER_LOCK_SHARE, VR_PAGE_TID);
-			chunk = VrHnswPageChunk(BufferGetPage(buf),
-									chunk_id % VR_HNSW_CHUNKS);
+			chunk =
+				VrHnswPageChunk(BufferGetPage(buf), chunk_id % VR_HNSW_CHUNKS);
 			if (chunk->owner != hit->id || chunk->ntids > VR_HNSW_CHUNK_TIDS)
 				VrHnswCorrupt(index, block, "a chunk of TIDs is damaged");
 			for (i = 0; i < chunk->ntids; i++)

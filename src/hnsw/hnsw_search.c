@@ -37,9 +37,9 @@ SeenReserve(VrHnswSearch *s, uint32 n)
 		return;
 	nwords += nwords / 8;
 	if (seen->words == NULL)
-		seen->words = MemoryContextAllocExtended(
-			s->cxt, (Size) nwords * sizeof(uint64),
-			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		seen->words =
+			MemoryContextAllocExtended(s->cxt, (Size) nwords * sizeof(uint64),
+									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	else
 	{
 		seen->words =
@@ -82,8 +82,7 @@ SeenMark(VrHnswSearch *s, uint32 id)
 			seen->touched =
 				seen->touched
 					? repalloc_huge(seen->touched, (Size) n * sizeof(uint32))
-					: MemoryContextAllocHuge(s->cxt,
-											 (Size) n * sizeof(uint32));
+					: MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(uint32));
 			seen->maxtouched = n;
 		}
 		seen->touched[seen->ntouched++] = word;
@@ -111,9 +110,9 @@ KeysReserve(VrHnswSearch *s, uint64 **keys, uint32 n, uint32 *max)
 	if (likely(n < *max))
 		return;
 	want = Max(*max * 2, 256);
-	*keys = *keys ? repalloc_huge(*keys, (Size) want * sizeof(uint64))
-				  : MemoryContextAllocHuge(s->cxt,
-										   (Size) want * sizeof(uint64));
+	*keys = *keys
+				? repalloc_huge(*keys, (Size) want * sizeof(uint64))
+				: MemoryContextAllocHuge(s->cxt, (Size) want * sizeof(uint64));
 	*max = want;
 }
 
@@ -258,8 +257,7 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 	if (idx->form == VR_FORM_QUANTISED)
 	{
 		if (s->qmem == NULL)
-			s->qmem =
-				MemoryContextAlloc(s->cxt, VrQuantQuerySize(&idx->quant));
+			s->qmem = MemoryContextAlloc(s->cxt, VrQuantQuerySize(&idx->quant));
 		s->qquery = VrQuantQueryInit(&idx->quant, query->rotated,
 									 VR_QUERY_CODES | VR_QUERY_OWN, s->qmem);
 	}
@@ -343,10 +341,10 @@ SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d)
 	{
 		uint32 n = Max(s->maxhits * 2, 128);
 
-		s->hits = s->hits
-					  ? repalloc_huge(s->hits, (Size) n * sizeof(VrHnswHit))
-					  : MemoryContextAllocHuge(s->cxt,
-											   (Size) n * sizeof(VrHnswHit));
+		s->hits =
+			s->hits
+				? repalloc_huge(s->hits, (Size) n * sizeof(VrHnswHit))
+				: MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(VrHnswHit));
 		s->maxhits = n;
 	}
 	hit = &s->hits[s->nhits++];

@@ -9,6 +9,7 @@
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
@@ -18,9 +19,12 @@
 #include "hnsw/hnsw_private.h"
 
 #define VALIDATE_COMPLAIN(...)                                                 \
-	(ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),                \
-					errmsg(__VA_ARGS__))),                                     \
-	 ok = false)
+	do                                                                         \
+	{                                                                          \
+		ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),             \
+					   errmsg(__VA_ARGS__)));                                  \
+		ok = false;                                                            \
+	} while (0)
 
 /* Checks the support functions; *distance says whether there is a distance. */
 static bool
@@ -85,11 +89,9 @@ ValidateOperators(CatCList *opers, const char *family, bool *ordering,
 	*ordering = *equality = false;
 	for (i = 0; i < opers->n_members; i++)
 	{
-		Form_pg_amop oper =
-			(Form_pg_amop) GETSTRUCT(&opers->members[i]->tuple);
+		Form_pg_amop oper = (Form_pg_amop) GETSTRUCT(&opers->members[i]->tuple);
 		bool order = oper->amoppurpose == AMOP_ORDER;
-		int want =
-			order ? VR_HNSW_DISTANCE_STRATEGY : VR_HNSW_EQUAL_STRATEGY;
+		int want = order ? VR_HNSW_DISTANCE_STRATEGY : VR_HNSW_EQUAL_STRATEGY;
 
 		if (oper->amopstrategy != want)
 			VALIDATE_COMPLAIN("operator family \"%s\" of access method hnsw "
@@ -108,6 +110,20 @@ ValidateOperators(CatCList *opers, const char *family, bool *ordering,
 			*equality = true;
 	}
 	return ok;
+}
+
+/* The name of an operator family, for messages. */
+static char *
+ValidateFamilyName(Oid family)
+{
+	HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
+	char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator family %u", family);
+	name = pstrdup(NameStr(((Form_pg_opfamily) GETSTRUCT(tuple))->opfname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 /*
@@ -131,10 +147,11 @@ vr_hnsw_validate(Oid opclassoid)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclassoid);
 	opclass = (Form_pg_opclass) GETSTRUCT(tuple);
-	family = get_opfamily_name(opclass->opcfamily, false);
-	procs = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(opclass->opcfamily));
-	opers = SearchSysCacheList1(AMOPSTRATEGY,
-								ObjectIdGetDatum(opclass->opcfamily));
+	family = ValidateFamilyName(opclass->opcfamily);
+	procs =
+		SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(opclass->opcfamily));
+	opers =
+		SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(opclass->opcfamily));
 	ok &= ValidateProcs(procs, family, &distance);
 	ok &= ValidateOperators(opers, family, &ordering, &equality);
 	if (distance != ordering || distance == equality)

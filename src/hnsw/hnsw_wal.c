@@ -20,8 +20,7 @@ VrHnswEditBegin(VrHnswEdit *edit, VrHnswStore *store)
 {
 	edit->index = store->index;
 	edit->building = store->building;
-	edit->state =
-		edit->building ? NULL : GenericXLogStart(edit->index);
+	edit->state = edit->building ? NULL : GenericXLogStart(edit->index);
 }
 
 /* The same for code that has no store: the index is never being built. */
