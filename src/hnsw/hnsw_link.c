@@ -226,6 +226,7 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 	const VrHnswOwnHead *head = VrHnswRecordOwnHead(target, l);
 	bool ip = idx->metric == VR_METRIC_IP;
 	VrQuantQuery *self = NULL;
+	void *self_mem = NULL; /* self is aligned within it */
 	float norm_x = newcomer->value->norm2;
 	int at;
 
@@ -235,8 +236,8 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 
 		VrOwnDecode(l->own_kind, l->padded, &head->own,
 					VrHnswRecordOwn(target, l), v);
-		self = VrQuantQueryInit(&idx->quant, v, VR_QUERY_CODES,
-								palloc(VrQuantQuerySize(&idx->quant)));
+		self_mem = palloc(VrQuantQuerySize(&idx->quant));
+		self = VrQuantQueryInit(&idx->quant, v, VR_QUERY_CODES, self_mem);
 		pfree(v);
 	}
 	for (at = 0; at < target->degree; at += VR_QUANT_LANES)
@@ -269,8 +270,8 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 			}
 		}
 	}
-	if (self)
-		pfree(self);
+	if (self_mem)
+		pfree(self_mem);
 }
 
 /*
