@@ -271,43 +271,80 @@ VrHnswRelease(VrHnswRef *ref)
 	ref->rec = NULL;
 }
 
+/* As VrHnswReadPage, for pages that a search reads often. */
+Buffer
+VrHnswPinPage(VrHnswStore *store, BlockNumber block, int lockmode,
+			  VrHnswPageKind kind)
+{
+	Buffer buf = VrHnswPin(store, block);
+
+	LockBuffer(buf, lockmode);
+	VrHnswCheckPage(store->index, buf, kind);
+	return buf;
+}
+
 /*
- * Starts loading the first bytes of a record into the CPU's cache, or its page
- * into shared buffers. Never waits, never fails: what is read is not used.
+ * Where a record most likely is in memory, having started to load what leads
+ * to it; NULL if that is not known, and then its page is on its way into shared
+ * buffers. For prefetching only: what stands there is anybody's guess.
  */
+static inline const char *
+VrHnswGuess(VrHnswStore *store, uint32 id)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	BlockNumber block = id / layout->slots;
+	const char *page;
+	Buffer buf;
+
+	if (store->image)
+		return (const char *) VrHnswImageRecord(store->image, id);
+	if (block >= store->idx->nhints || block >= store->nblocks)
+		return NULL;
+	buf = store->idx->hints[block];
+	if (buf == 0)
+	{
+		PrefetchBuffer(store->index, MAIN_FORKNUM, block);
+		return NULL;
+	}
+	if (BufferIsLocal(buf))
+		return NULL;
+	VR_PREFETCH(GetBufferDescriptor(buf - 1));
+	page = (const char *) BufferBlocks + (Size) (buf - 1) * BLCKSZ;
+	VR_PREFETCH(page + BLCKSZ - sizeof(VrHnswSpecialData));
+	VR_PREFETCH(page);
+	return page + MAXALIGN(SizeOfPageHeaderData) +
+		   (id % layout->slots) * layout->record_size;
+}
+
+/* Starts loading the first bytes of a record. Never waits, never fails. */
 void
 VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 {
-	const VrHnswLayout *layout = &store->idx->layout;
-	const char *rec;
+	const char *rec = VrHnswGuess(store, id);
 	int i;
 
-	if (store->image)
-		rec = (const char *) VrHnswImageRecord(store->image, id);
-	else
-	{
-		BlockNumber block = id / layout->slots;
-		Buffer buf;
-
-		if (block >= store->idx->nhints || block >= store->nblocks)
-			return;
-		buf = store->idx->hints[block];
-		if (buf == 0)
-		{
-			PrefetchBuffer(store->index, MAIN_FORKNUM, block);
-			return;
-		}
-		if (BufferIsLocal(buf))
-			return;
-		VR_PREFETCH(GetBufferDescriptor(buf - 1));
-		rec = (const char *) BufferBlocks + (Size) (buf - 1) * BLCKSZ;
-		VR_PREFETCH(rec + BLCKSZ - sizeof(VrHnswSpecialData));
-		VR_PREFETCH(rec);
-		rec += MAXALIGN(SizeOfPageHeaderData) +
-			   (id % layout->slots) * layout->record_size;
-	}
+	if (rec == NULL)
+		return;
 	for (i = 0; i < bytes; i += 64)
 		VR_PREFETCH(rec + i);
+}
+
+/* The same for what a distance needs: the head, and the own value. */
+void
+VrHnswPrefetchOwn(VrHnswStore *store, uint32 id)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	const char *rec = VrHnswGuess(store, id);
+	int bytes = Min(layout->own_bytes, 1024);
+	int i;
+
+	if (rec == NULL)
+		return;
+	VR_PREFETCH(rec);
+	if (layout->ownhead_at)
+		VR_PREFETCH(rec + layout->ownhead_at);
+	for (i = 0; i < bytes; i += 64)
+		VR_PREFETCH(rec + layout->own_at + i);
 }
 
 /*

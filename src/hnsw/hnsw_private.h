@@ -192,6 +192,9 @@ extern bool VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 						VrHnswRef *ref);
 extern void VrHnswRelease(VrHnswRef *ref);
 extern void VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes);
+extern void VrHnswPrefetchOwn(VrHnswStore *store, uint32 id);
+extern Buffer VrHnswPinPage(VrHnswStore *store, BlockNumber block, int lockmode,
+							VrHnswPageKind kind);
 extern const char *VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec);
 extern bool VrHnswIsAttrBlock(const VrHnswLayout *layout, BlockNumber block);
 extern uint32 VrHnswMaxVertex(VrHnswStore *store);
@@ -300,6 +303,7 @@ typedef struct VrHnswSearch
 	VrHnswSeen seen;
 	MemoryContext copies;
 	int64 expanded;
+	int64 budget; /* stop at that many expansions; 0: no limit */
 } VrHnswSearch;
 
 extern void VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store,
@@ -307,7 +311,8 @@ extern void VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store,
 extern void VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query);
 extern void VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef);
 extern void VrHnswSearchAdd(VrHnswSearch *s, uint32 id);
-extern void VrHnswSearchRun(VrHnswSearch *s);
+extern bool VrHnswSearchRun(VrHnswSearch *s);
+extern void VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n);
 extern void VrHnswSearchGrow(VrHnswSearch *s, uint32 ef);
 extern void VrHnswSearchSort(VrHnswSearch *s, uint32 from);
 extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,
@@ -315,8 +320,15 @@ extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,
 extern void VrHnswSearchWiden(VrHnswSearch *s, uint32 n);
 extern bool VrHnswSearchVisit(VrHnswSearch *s, uint32 id);
 extern Size VrHnswSearchMemory(const VrHnswSearch *s);
+
+/* ---- hnsw_filter.c */
 extern bool VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,
 							   uint16 nulls);
+extern void VrHnswFilterEstimate(VrHnswStore *store, const VrHnswFilter *filter,
+								 double *live, double *passing);
+extern uint32 *VrHnswFilterCollect(VrHnswStore *store,
+								   const VrHnswFilter *filter, uint32 max,
+								   uint32 *n);
 
 /* ---- hnsw_link.c: choosing neighbours, and writing them down */
 typedef struct VrHnswNeighbour

@@ -285,39 +285,6 @@ VrHnswSearchMemory(const VrHnswSearch *s)
 		   (Size) s->seen.maxtouched * sizeof(uint32);
 }
 
-/* ------------------------------------------------------------------ filter */
-
-/* Whether attribute words meet every condition. */
-bool
-VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,
-				   uint16 nulls)
-{
-	int i;
-
-	for (i = 0; i < filter->nkeys; i++)
-	{
-		const VrHnswFilterKey *key = &filter->keys[i];
-		uint64 word = attrs[key->attr];
-		int low = 0;
-		int high = key->nwords;
-
-		if (nulls & (1 << key->attr))
-			return false;
-		while (low < high)
-		{
-			int mid = (low + high) / 2;
-
-			if (key->words[mid] < word)
-				low = mid + 1;
-			else
-				high = mid;
-		}
-		if (low == key->nwords || key->words[low] != word)
-			return false;
-	}
-	return true;
-}
-
 /* -------------------------------------------------------------- expansions */
 
 /* Keeps a held record as a hit at distance d. */
@@ -494,8 +461,11 @@ VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 		FrontierPush(s, VrHnswKey(-FLT_MAX, id));
 }
 
-/* Expands the nearest until none is nearer than the ef-th hit. */
-void
+/*
+ * Expands the nearest until none is nearer than the ef-th hit. Returns false
+ * if the budget of expansions, if any, ended it before.
+ */
+bool
 VrHnswSearchRun(VrHnswSearch *s)
 {
 	bool plain = s->store->idx->form == VR_FORM_PLAIN;
@@ -508,6 +478,8 @@ VrHnswSearchRun(VrHnswSearch *s)
 
 		if (s->nbound >= s->ef && VrHnswKeyDistance(key) > s->bound[0])
 			break;
+		if (unlikely(s->budget > 0 && s->expanded >= s->budget))
+			return false;
 		FrontierPop(s);
 		s->expanded++;
 		if ((s->expanded & 63) == 0)
@@ -522,6 +494,7 @@ VrHnswSearchRun(VrHnswSearch *s)
 			SearchExpandQuantised(s, VrHnswKeyId(key));
 		}
 	}
+	return true;
 }
 
 /* Quantised: reads a record for its exact distance, without expanding it. */
@@ -542,6 +515,46 @@ SearchMeasureOwn(VrHnswSearch *s, uint32 id)
 	if (id != s->self)
 		SearchHit(s, id, ref.rec, g - head->norm2);
 	VrHnswRelease(&ref);
+}
+
+/*
+ * Makes hits of records named by id, those excepted that are hits already. The
+ * graph is not used, and the search is over with that.
+ */
+void
+VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n)
+{
+	bool plain = s->store->idx->form == VR_FORM_PLAIN;
+	VrHnswSeen known = {NULL};
+	uint32 i;
+
+	if (s->nhits > 0)
+	{
+		known.nwords = VrHnswMaxVertex(s->store) / 64 + 1;
+		known.words = MemoryContextAllocExtended(
+			s->cxt, (Size) known.nwords * sizeof(uint64),
+			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		for (i = 0; i < s->nhits; i++)
+			if (s->hits[i].id / 64 < known.nwords)
+				known.words[s->hits[i].id / 64] |= UINT64CONST(1)
+												   << (s->hits[i].id % 64);
+	}
+	for (i = 0; i < n; i++)
+	{
+		if (i + 3 < n)
+			VrHnswPrefetchOwn(s->store, ids[i + 3]);
+		if (i % 256 == 0)
+			CHECK_FOR_INTERRUPTS();
+		if (known.words && SeenHas(&known, ids[i]))
+			continue;
+		if (plain)
+			SearchMeasure(s, ids[i]);
+		else
+			SearchMeasureOwn(s, ids[i]);
+	}
+	s->nfrontier = s->nspill = 0;
+	if (known.words)
+		pfree(known.words);
 }
 
 static int
