@@ -32,6 +32,12 @@ static const struct config_enum_entry am_iterative_values[] = {
 	{"strict_order", VR_ITERATIVE_STRICT, false},
 	{NULL, 0, false}};
 
+static const struct config_enum_entry am_rerank_values[] = {
+	{"auto", VR_RERANK_AUTO, false},
+	{"off", VR_RERANK_OFF, false},
+	{"on", VR_RERANK_ON, false},
+	{NULL, 0, false}};
+
 static relopt_enum_elt_def am_storage_values[] = {
 	{"auto", VR_STORAGE_AUTO},
 	{"plain", VR_STORAGE_PLAIN},
@@ -97,6 +103,12 @@ VrHnswInit(void)
 		"hnsw.scan_mem_multiplier",
 		"Sets the memory of a scan that goes on, as a multiple of work_mem.",
 		NULL, &vr_hnsw_scan_mem_multiplier, 1, 1, 1000, PGC_USERSET, 0, NULL,
+		NULL, NULL);
+	DefineCustomEnumVariable(
+		"hnsw.rerank",
+		"Sets whether the heap's vectors settle the order of rows.",
+		"\"auto\" asks them where the index holds less than they do.",
+		&vr_hnsw_rerank, VR_RERANK_AUTO, am_rerank_values, PGC_USERSET, 0, NULL,
 		NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
 }

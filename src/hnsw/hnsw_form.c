@@ -684,6 +684,10 @@ VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull, VrHnswValue *out)
 
 		if (x == NULL)
 			x = palloc0(idx->dim * sizeof(float));
+		else
+			out->ordered = true;
+		out->norm2 = VrDistance->ip_f32(idx->dim, x, x) * idx->rotation.scale *
+					 idx->rotation.scale;
 		out->rotated = palloc(idx->layout.padded * sizeof(float));
 		VrRotate(&idx->rotation, idx->mean, x, out->rotated);
 		pfree(x);
@@ -700,6 +704,37 @@ VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull, VrHnswValue *out)
 	}
 	if (!ok)
 		FormZero(idx, out);
+}
+
+/*
+ * What the operator's result is at least, for a row whose own value is at
+ * distance d from the query (as hits have it): the triangle inequality, with
+ * room for the rounding of rotation and operator. err is how far the own value
+ * is off: as a norm, or for inner product as a difference of d. qnorm2 is the
+ * query's uncentred squared norm, scaled. For an index scan's recheck.
+ */
+double
+VrHnswLowerBound(const VrHnswIndex *idx, float qnorm2, double d, double err)
+{
+	double scale = idx->rotation.scale;
+	double low;
+
+	switch (idx->metric)
+	{
+		case VR_METRIC_L2:
+			low = sqrt(Max(d, 0));
+			low -= err + 4e-6 * (sqrt(qnorm2) + low);
+			return Max(low, 0) / scale;
+		case VR_METRIC_COSINE:
+			low = sqrt(Max(d, 0)) / scale;
+			low -= err / scale + 4e-6 * (1 + low);
+			low = Max(low, 0);
+			return Max(low * low / 2 - 4e-6, 0);
+		default:
+			low = (d - qnorm2) / 2;
+			low -= err / 2 + 4e-6 * (qnorm2 + fabs(d));
+			return low / (scale * scale);
+	}
 }
 
 /* Distance of sparse values as records hold them. */

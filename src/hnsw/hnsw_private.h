@@ -65,7 +65,7 @@ typedef enum VrHnswStorage
 
 typedef enum VrHnswRerank
 {
-	VR_RERANK_AUTO, /* where the own value is coarser than the column's */
+	VR_RERANK_AUTO, /* unless the own value says all there is to say */
 	VR_RERANK_OFF,
 	VR_RERANK_ON
 } VrHnswRerank;
@@ -130,7 +130,9 @@ typedef struct VrHnswValue
 	uint32 bytes;     /* plain: of data; quantised: hash of the original */
 	float *rotated;   /* quantised: padded floats, decoded from data */
 	VrOwnHead head;   /* quantised */
-	float norm2;      /* quantised, inner product: uncentred squared norm */
+	float norm2;      /* quantised, inner product, or query: uncentred
+					   * squared norm, scaled */
+	bool ordered;     /* query, quantised: neither NULL nor directionless */
 	int nattrs;
 	uint64 attrs[VR_HNSW_MAX_ATTRS];
 	uint16 attr_nulls;
@@ -230,6 +232,8 @@ extern bool VrHnswFormValue(VrHnswIndex *idx, Relation index, Datum *values,
 							bool *isnull, VrHnswValue *out);
 extern void VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull,
 							VrHnswValue *out);
+extern double VrHnswLowerBound(const VrHnswIndex *idx, float qnorm2, double d,
+							   double err);
 extern float VrHnswDistance(const VrHnswIndex *idx, const char *a,
 							uint32 abytes, const char *b, uint32 bbytes);
 extern void VrHnswFormAttrs(Relation index, Datum *values, bool *isnull,
@@ -242,6 +246,7 @@ extern bool VrHnswAttrIsExact(Relation index, int attr);
 typedef struct VrHnswHit
 {
 	float d;
+	float err; /* quantised: see VrHnswLowerBound */
 	uint32 id;
 	uint32 link; /* level 0: more_tids; above: down */
 	ItemPointerData tid;

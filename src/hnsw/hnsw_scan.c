@@ -62,6 +62,9 @@ typedef struct HnswScanState
 	VrHnswIterative mode;
 	uint32 next;       /* hit to return next */
 	uint32 end;        /* hits before this one may be returned */
+	float err;         /* the most that a hit of the window is off */
+	bool rerank;       /* the executor settles the order */
+	double low;        /* lower bound of the present hit, for that */
 	float last;        /* distance of the last one returned */
 	BlockNumber sweep; /* next block to sweep; 0 if not begun */
 	bool exhausted;    /* nothing is left to look at */
@@ -86,6 +89,11 @@ vr_hnsw_beginscan(Relation index, int nkeys, int norderbys)
 	so->query_cxt = AllocSetContextCreate(so->cxt, "vecrecall hnsw query",
 										  ALLOCSET_DEFAULT_SIZES);
 	scan->opaque = so;
+	if (norderbys > 0)
+	{
+		scan->xs_orderbyvals = palloc0(norderbys * sizeof(Datum));
+		scan->xs_orderbynulls = palloc0(norderbys * sizeof(bool));
+	}
 	return scan;
 }
 
@@ -223,9 +231,14 @@ static void
 ScanWindow(HnswScanState *so)
 {
 	VrHnswSearch *s = &so->search;
+	uint32 i;
 
 	VrHnswSearchSort(s, so->next);
 	so->end = Min(s->nhits, Max(s->ef, so->next));
+	/* One bound for all keeps the lower bounds in the order of distances. */
+	so->err = 0;
+	for (i = so->next; i < so->end; i++)
+		so->err = Max(so->err, s->hits[i].err);
 	so->stats.passes++;
 	so->stats.visits = so->store.visits;
 	so->stats.expanded = s->expanded;
@@ -338,6 +351,10 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	VrHnswFormQuery(so->idx, scan->orderByData[0].sk_argument,
 					(scan->orderByData[0].sk_flags & SK_ISNULL) != 0,
 					&so->query);
+	so->rerank = so->idx->form == VR_FORM_QUANTISED && so->query.ordered &&
+				 (vr_hnsw_rerank == VR_RERANK_ON ||
+				  (vr_hnsw_rerank == VR_RERANK_AUTO &&
+				   so->idx->layout.own_kind != VR_OWN_F32));
 	ScanMakeFilter(scan, so);
 	s->filter = so->filter.nkeys > 0 ? &so->filter : NULL;
 	s->resumable = so->mode != VR_ITERATIVE_OFF;
@@ -537,7 +554,12 @@ vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 		{
 			scan->xs_heaptid = so->tids[so->at++];
 			scan->xs_recheck = so->recheck;
-			scan->xs_recheckorderby = false;
+			scan->xs_recheckorderby = so->rerank;
+			if (so->rerank)
+			{
+				scan->xs_orderbyvals[0] = Float8GetDatum(so->low);
+				scan->xs_orderbynulls[0] = false;
+			}
 			so->stats.returned++;
 			return true;
 		}
@@ -562,6 +584,9 @@ vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 			continue;
 		}
 		so->last = hit->d;
+		if (so->rerank)
+			so->low =
+				VrHnswLowerBound(so->idx, so->query.norm2, hit->d, so->err);
 		ScanCollectTids(so, hit);
 	}
 }

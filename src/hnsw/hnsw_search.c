@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -287,9 +288,22 @@ VrHnswSearchMemory(const VrHnswSearch *s)
 
 /* -------------------------------------------------------------- expansions */
 
+/*
+ * How far off a distance to a record's own value may be, as VrHnswLowerBound
+ * wants it: |e|, or for inner product 2 |e| |q - x|, and its rounding.
+ */
+static inline float
+SearchError(const VrHnswIndex *idx, const VrHnswOwnHead *head, float g)
+{
+	if (idx->metric != VR_METRIC_IP)
+		return head->own.err;
+	g = Max(g, 0);
+	return 2 * head->own.err * sqrtf(g) + 8e-6f * g;
+}
+
 /* Keeps a held record as a hit at distance d. */
 static void
-SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d)
+SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d, float err)
 {
 	const VrHnswLayout *layout = &s->store->idx->layout;
 	VrHnswHit *hit;
@@ -316,6 +330,7 @@ SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d)
 	}
 	hit = &s->hits[s->nhits++];
 	hit->d = d;
+	hit->err = err;
 	hit->id = id;
 	hit->link = s->level == 0 ? rec->more_tids : rec->down;
 	hit->tid = rec->tid;
@@ -366,7 +381,7 @@ SearchMeasure(VrHnswSearch *s, uint32 id)
 	d = VrHnswDistance(store->idx, s->query->data, s->query->bytes, value,
 					   ref.rec->value_bytes);
 	if (id != s->self)
-		SearchHit(s, id, ref.rec, d);
+		SearchHit(s, id, ref.rec, d, 0);
 	SearchCandidate(s, id, d, BoundLimit(s));
 	VrHnswRelease(&ref);
 }
@@ -419,7 +434,8 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	ids = VrHnswRecordIds(ref.rec, layout);
 	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
 	if (id != s->self)
-		SearchHit(s, id, ref.rec, g - head->norm2);
+		SearchHit(s, id, ref.rec, g - head->norm2,
+				  SearchError(s->store->idx, head, g));
 	limit = BoundLimit(s);
 	for (at = 0; at < ref.rec->degree; at += VR_QUANT_LANES)
 	{
@@ -513,7 +529,8 @@ SearchMeasureOwn(VrHnswSearch *s, uint32 id)
 	head = VrHnswRecordOwnHead(ref.rec, layout);
 	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
 	if (id != s->self)
-		SearchHit(s, id, ref.rec, g - head->norm2);
+		SearchHit(s, id, ref.rec, g - head->norm2,
+				  SearchError(s->store->idx, head, g));
 	VrHnswRelease(&ref);
 }
 
