@@ -268,6 +268,12 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("ef_construction must be greater than or equal "
 							   "to 2 * m")));
+	/* bit varying takes bit's operator classes; its values differ in length. */
+	if (type == VR_TYPE_BIT &&
+		TupleDescAttr(RelationGetDescr(index), 0)->atttypid != BITOID)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("type not supported for hnsw index"),
+						errhint("Cast it to a bit type of fixed length.")));
 	if (typmod < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -121,7 +121,7 @@ DECLARE
 	total float8 := 0;
 	n int := 0;
 BEGIN
-	SELECT format_type(atttypid, NULL) INTO STRICT type
+	SELECT format_type(atttypid, atttypmod) INTO STRICT type
 	FROM pg_attribute WHERE attrelid = tbl AND attname = col;
 	PERFORM set_config('max_parallel_workers_per_gather', '0', true);
 	FOR q IN EXECUTE 'SELECT x::text FROM (' || queries || ') s(x)' LOOP
