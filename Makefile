@@ -51,7 +51,7 @@ OBJS = $(call objects,* $(LAYERS:%=%/*))
 # The install script, in dependency order: fragments of sql/install, one per
 # part of src. The alias has the same objects under pgvector's name and
 # version, and what only pgvector's users look for.
-COMMON_SQL = header vector halfvec sparsevec bit casts hnsw quant knn planner info
+COMMON_SQL = header vector halfvec sparsevec bit casts hnsw hnsw_functions quant knn planner info
 INSTALL_SQL = guard_vecrecall $(COMMON_SQL)
 ALIAS_SQL = guard_vector $(COMMON_SQL) alias_ivfflat
 ALIASVERSION = 0.8.6

@@ -54,6 +54,28 @@
 #define VrSetAmCanBuildParallel(am) ((void) (am))
 #endif
 
+/* 16 put one function in the place of one per kind of object. */
+#if PG_VERSION_NUM >= 160000
+#define VrOwnsRelation(rel, user)                                              \
+	object_ownercheck(RelationRelationId, rel, user)
+#else
+#define VrOwnsRelation(rel, user) pg_class_ownercheck(rel, user)
+#endif
+
+/* 16 lets the caller say whether it wants a copy; by-value types need none. */
+#if PG_VERSION_NUM >= 160000
+#define VrTuplesortGetDatum(sort, value, isnull)                               \
+	tuplesort_getdatum(sort, true, false, value, isnull, NULL)
+#else
+#define VrTuplesortGetDatum(sort, value, isnull)                               \
+	tuplesort_getdatum(sort, true, value, isnull, NULL)
+#endif
+
+/* From 17 on, code of others runs with a safe search_path. */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0)
+#endif
+
 /* From 18 on a library tells its name and version: pg_get_loaded_modules(). */
 #ifdef PG_MODULE_MAGIC_EXT
 #define VR_MODULE_MAGIC(library, release)                                      \

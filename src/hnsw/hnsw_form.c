@@ -58,8 +58,8 @@ static const FormClass form_classes[] = {
 static HTAB *form_cache = NULL;
 
 /* Type and metric of an index, from its operator class. */
-static void
-FormClassOf(Relation index, VrHnswType *type, VrHnswMetric *metric)
+void
+VrHnswClassOf(Relation index, VrHnswType *type, VrHnswMetric *metric)
 {
 	Oid proc = index_getprocid(index, 1, VR_HNSW_DISTANCE_PROC);
 	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(proc));
@@ -112,8 +112,8 @@ FormTypeName(VrHnswType type)
 }
 
 /* Bytes of a plain value; for a sparsevec, what the sample says is typical. */
-static uint32
-FormPlainBytes(VrHnswType type, int dim, uint32 typical)
+uint32
+VrHnswPlainBytes(VrHnswType type, int dim, uint32 typical)
 {
 	switch (type)
 	{
@@ -238,6 +238,42 @@ FormPlainLayout(VrHnswLayout *l, int m, int nattrs, uint32 bytes, bool sparse)
 }
 
 /*
+ * Plans the record of an index whose type, metric, dim and m stand in meta, and
+ * fills in meta's form and layout. opts may be NULL for the defaults;
+ * typical_bytes as VrHnswDescribe. False, with the layout undefined, if
+ * opts->storage asks for a quantised form that cannot be.
+ */
+bool
+VrHnswPlanLayout(VrHnswMetaPageData *meta, int nattrs,
+				 const VrHnswOptions *opts, uint32 typical_bytes)
+{
+	VrHnswStorage storage = opts ? opts->storage : VR_STORAGE_AUTO;
+	VrHnswLayout *l = &meta->layout;
+	VrQuantLayout quant;
+	bool quantised = false;
+
+	memset(l, 0, sizeof(*l));
+	if (storage != VR_STORAGE_PLAIN &&
+		FormCanQuantise(meta->type, meta->metric))
+		quantised =
+			FormQuantisedLayout(l, meta->dim, meta->m, nattrs, opts, &quant);
+	if (storage == VR_STORAGE_QUANTISED && !quantised)
+		return false;
+	if (!quantised)
+	{
+		memset(l, 0, sizeof(*l));
+		FormPlainLayout(l, meta->m, nattrs,
+						VrHnswPlainBytes(meta->type, meta->dim, typical_bytes),
+						meta->type == VR_TYPE_SPARSEVEC);
+	}
+	meta->form = quantised ? VR_FORM_QUANTISED : VR_FORM_PLAIN;
+	if (nattrs > 0)
+		l->attr_group =
+			(VR_HNSW_PAGE_BYTES - 8) / (1 + 8 * nattrs) / l->slots + 1;
+	return true;
+}
+
+/*
  * Fills in what a new index of this relation will be. typical_bytes is the
  * length of a sparse value that most stay below, 0 if unknown. Errors on
  * everything that cannot be indexed.
@@ -248,16 +284,12 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 	const VrHnswOptions *opts = (const VrHnswOptions *) index->rd_options;
 	int nattrs = IndexRelationGetNumberOfKeyAttributes(index) - 1;
 	int32 typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
-	VrHnswStorage storage = opts ? opts->storage : VR_STORAGE_AUTO;
 	VrHnswType type;
 	VrHnswMetric metric;
-	VrQuantLayout quant;
-	VrHnswLayout *l = &meta->layout;
 	int limit;
-	bool quantised = false;
 
 	memset(meta, 0, sizeof(*meta));
-	FormClassOf(index, &type, &metric);
+	VrHnswClassOf(index, &type, &metric);
 	meta->magic = VR_HNSW_MAGIC;
 	meta->version = VR_HNSW_VERSION;
 	meta->type = type;
@@ -294,10 +326,7 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 				 errmsg("hnsw index cannot have more than %d attribute columns",
 						VR_HNSW_MAX_ATTRS)));
 	meta->dim = typmod;
-	if (storage != VR_STORAGE_PLAIN && FormCanQuantise(type, metric))
-		quantised =
-			FormQuantisedLayout(l, meta->dim, meta->m, nattrs, opts, &quant);
-	if (storage == VR_STORAGE_QUANTISED && !quantised)
+	if (!VrHnswPlanLayout(meta, nattrs, opts, typical_bytes))
 	{
 		if (!FormCanQuantise(type, metric))
 			ereport(ERROR,
@@ -312,17 +341,6 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 				 errhint("Choose a smaller m, a coarser precision, or fewer "
 						 "code_bits.")));
 	}
-	if (!quantised)
-	{
-		memset(l, 0, sizeof(*l));
-		FormPlainLayout(l, meta->m, nattrs,
-						FormPlainBytes(type, meta->dim, typical_bytes),
-						type == VR_TYPE_SPARSEVEC);
-	}
-	meta->form = quantised ? VR_FORM_QUANTISED : VR_FORM_PLAIN;
-	if (nattrs > 0)
-		l->attr_group =
-			(VR_HNSW_PAGE_BYTES - 8) / (1 + 8 * nattrs) / l->slots + 1;
 	meta->seed = VR_HNSW_DEFAULT_SEED;
 	if (opts && opts->seed != 0)
 		meta->seed = hash_combine64(VR_HNSW_DEFAULT_SEED, opts->seed);
@@ -670,7 +688,7 @@ VrHnswFormValue(VrHnswIndex *idx, Relation index, Datum *values, bool *isnull,
 static void
 FormZero(const VrHnswIndex *idx, VrHnswValue *out)
 {
-	out->bytes = FormPlainBytes(idx->type, idx->dim, sizeof(int32));
+	out->bytes = VrHnswPlainBytes(idx->type, idx->dim, sizeof(int32));
 	out->data = palloc0(Max(out->bytes, 4));
 }
 

@@ -222,6 +222,11 @@ extern void VrHnswEditFinish(VrHnswEdit *edit);
 extern void VrHnswEditAbort(VrHnswEdit *edit);
 
 /* ---- hnsw_form.c: what an index stores, and how far values are apart */
+extern void VrHnswClassOf(Relation index, VrHnswType *type,
+						  VrHnswMetric *metric);
+extern uint32 VrHnswPlainBytes(VrHnswType type, int dim, uint32 typical);
+extern bool VrHnswPlanLayout(VrHnswMetaPageData *meta, int nattrs,
+							 const VrHnswOptions *opts, uint32 typical_bytes);
 extern void VrHnswDescribe(Relation index, uint32 typical_bytes,
 						   VrHnswMetaPageData *meta);
 extern VrHnswIndex *VrHnswOpen(Relation index, VrHnswMetaPageData *meta);
@@ -444,6 +449,9 @@ vr_hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				   IndexBulkDeleteCallback callback, void *arg);
 extern IndexBulkDeleteResult *
 vr_hnsw_vacuumcleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);
+
+/* ---- hnsw_check.c */
+extern Relation VrHnswOpenIndex(Oid indexoid, LOCKMODE lockmode);
 
 /* ---- hnsw_cost.c */
 struct PlannerInfo;
