@@ -132,6 +132,17 @@ vr_hnsw_options(Datum reloptions, bool validate)
 									  lengthof(table));
 }
 
+/* amproperty: the first column is the one that orders by distance. */
+static bool
+vr_hnsw_property(Oid index, int attno, IndexAMProperty prop,
+				 const char *propname, bool *res, bool *isnull)
+{
+	if (prop != AMPROP_DISTANCE_ORDERABLE || attno == 0)
+		return false;
+	*res = attno == 1;
+	return true;
+}
+
 PG_FUNCTION_INFO_V1(vr_hnsw_handler);
 
 Datum
@@ -168,7 +179,7 @@ vr_hnsw_handler(PG_FUNCTION_ARGS)
 	am->amcanreturn = NULL;
 	am->amcostestimate = vr_hnsw_costestimate;
 	am->amoptions = vr_hnsw_options;
-	am->amproperty = NULL;
+	am->amproperty = vr_hnsw_property;
 	am->ambuildphasename = vr_hnsw_buildphasename;
 	am->amvalidate = vr_hnsw_validate;
 	am->amadjustmembers = NULL;

@@ -86,6 +86,18 @@ VrHnswClassOf(Relation index, VrHnswType *type, VrHnswMetric *metric)
 			return;
 		}
 	}
+	if (!OidIsValid(proc) &&
+		OidIsValid(get_opfamily_member(
+			index->rd_opfamily[0], index->rd_opcintype[0],
+			index->rd_opcintype[0], VR_HNSW_EQUAL_STRATEGY)))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("first column of index \"%s\" cannot be searched by "
+					"distance",
+					RelationGetRelationName(index)),
+			 errhint("Put a vector, halfvec, sparsevec or bit column first; "
+					 "columns to filter by follow it.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("operator class of index \"%s\" is not known to vecrecall",
@@ -237,6 +249,24 @@ FormPlainLayout(VrHnswLayout *l, int m, int nattrs, uint32 bytes, bool sparse)
 	}
 }
 
+/* Errors unless every further column can be a filter. */
+static void
+FormCheckAttrs(Relation index, int nattrs)
+{
+	int i;
+
+	for (i = 1; i <= nattrs; i++)
+		if (!OidIsValid(get_opfamily_member(
+				index->rd_opfamily[i], index->rd_opcintype[i],
+				index->rd_opcintype[i], VR_HNSW_EQUAL_STRATEGY)))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("column %d of index \"%s\" cannot be a filter",
+							i + 1, RelationGetRelationName(index)),
+					 errdetail("An hnsw index has one column to order by, and "
+							   "then columns to compare for equality.")));
+}
+
 /*
  * Plans the record of an index whose type, metric, dim and m stand in meta, and
  * fills in meta's form and layout. opts may be NULL for the defaults;
@@ -325,6 +355,7 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 				(errcode(ERRCODE_TOO_MANY_COLUMNS),
 				 errmsg("hnsw index cannot have more than %d attribute columns",
 						VR_HNSW_MAX_ATTRS)));
+	FormCheckAttrs(index, nattrs);
 	meta->dim = typmod;
 	if (!VrHnswPlanLayout(meta, nattrs, opts, typical_bytes))
 	{
