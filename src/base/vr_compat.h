@@ -76,6 +76,13 @@
 #define RestrictSearchPath() ((void) 0)
 #endif
 
+/* 18 wants to know whether it is ANALYZE that waits. */
+#if PG_VERSION_NUM >= 180000
+#define VrVacuumDelayPoint() vacuum_delay_point(false)
+#else
+#define VrVacuumDelayPoint() vacuum_delay_point()
+#endif
+
 /* From 18 on a library tells its name and version: pg_get_loaded_modules(). */
 #ifdef PG_MODULE_MAGIC_EXT
 #define VR_MODULE_MAGIC(library, release)                                      \

@@ -732,6 +732,7 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	int level = VrHnswRandomLevel(store->idx, tid);
 	int entry_level;
 	uint32 entry;
+	uint32 down;
 	bool full;
 	int l;
 
@@ -747,8 +748,7 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	{
 		if (unchanged)
 		{
-			uint32 down = VrHnswSearchDescend(s, entry, entry_level, 0);
-
+			down = VrHnswSearchDescend(s, entry, entry_level, 0);
 			if (down != VR_HNSW_NO_VERTEX)
 			{
 				s->resumable = false;
@@ -762,12 +762,21 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 			VrHnswSearchQuery(s, value);
 		}
 		l = Min(level, entry_level);
-		entry = VrHnswSearchDescend(s, entry, entry_level, l);
-		if (entry == VR_HNSW_NO_VERTEX)
+		down = VrHnswSearchDescend(s, entry, entry_level, l);
+		if (down == VR_HNSW_NO_VERTEX)
+		{
+			/*
+			 * The way led over dead records, and vacuum freed them. By then
+			 * no live one leads to them, so a second try cannot meet them.
+			 */
+			VrHnswSearchQuery(s, value);
+			down = VrHnswSearchDescend(s, entry, entry_level, l);
+		}
+		if (down == VR_HNSW_NO_VERTEX)
 			VrHnswCorrupt(store->index, VR_HNSW_META_BLOCK,
 						  "the way down from the entry point is lost");
 		entries = palloc(store->idx->ef_construction * sizeof(uint32));
-		entries[0] = entry;
+		entries[0] = down;
 		nentries = 1;
 		for (; l >= 0; l--)
 		{
@@ -833,6 +842,85 @@ VrHnswInsertValue(VrHnswInserter *ins, const VrHnswValue *value,
 	}
 	MemoryContextSwitchTo(old);
 	return result;
+}
+
+/*
+ * Links a live record of the index anew, by an insertion's search: it gets
+ * neighbours where it has room, and somebody links back to it. For vacuum,
+ * which is the only one to mark records dead and so needs no barrier. entries
+ * are further records of that level to start from. Returns false if there is
+ * nothing to link it to.
+ */
+bool
+VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
+			 int nentries)
+{
+	VrHnswStore *store = ins->store;
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswSearch *s = &ins->search;
+	MemoryContext old;
+	VrHnswRecord copy;
+	VrHnswValue value;
+	InsertLevel *chosen;
+	uint32 *starts;
+	int nstarts = 0;
+	uint32 entry;
+	int entry_level;
+	VrHnswRef ref;
+	VrHnswEdit edit;
+	int i;
+
+	MemoryContextReset(ins->cxt);
+	old = MemoryContextSwitchTo(ins->cxt);
+	copy = palloc(l->record_size);
+	chosen = palloc(sizeof(InsertLevel));
+	starts = palloc((nentries + 1) * sizeof(uint32));
+	chosen->n = 0;
+	if (VrHnswVisit(store, id, level, BUFFER_LOCK_SHARE, &ref))
+	{
+		memcpy(copy, ref.rec, l->record_size);
+		VrHnswRelease(&ref);
+		VrHnswValueOfRecord(store, copy, &value);
+		VrHnswSearchQuery(s, &value);
+		s->self = id;
+		InsertReadEntry(store, &entry, &entry_level);
+		if (entry != VR_HNSW_NO_VERTEX && entry_level >= level)
+			entry = VrHnswSearchDescend(s, entry, entry_level, level);
+		if (entry != VR_HNSW_NO_VERTEX && entry_level >= level)
+			starts[nstarts++] = entry;
+		for (i = 0; i < nentries; i++)
+			starts[nstarts++] = entries[i];
+		InsertSelect(ins, level, starts, nstarts, chosen);
+		s->self = VR_HNSW_NO_VERTEX;
+	}
+	if (chosen->n > 0 &&
+		VrHnswVisit(store, id, level, BUFFER_LOCK_EXCLUSIVE, &ref))
+	{
+		VrHnswRecord rec;
+
+		VrHnswEditBegin(&edit, store);
+		rec =
+			(VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref.buf)) +
+							(id % l->slots) * l->record_size);
+		for (i = 0; i < chosen->n; i++)
+		{
+			VrHnswNeighbour *u = &chosen->neighbours[i];
+			VrHnswValue uvalue;
+
+			if (rec->degree >= VrHnswDegreeLimit(l, level) ||
+				InsertHasNeighbour(store, rec, u->id))
+				continue;
+			memset(&uvalue, 0, sizeof(uvalue));
+			if (store->idx->form == VR_FORM_QUANTISED)
+				VrHnswValueOfRecord(store, u->rec, &uvalue);
+			VrHnswSetLane(store, rec, rec->degree, u->id, &uvalue);
+		}
+		VrHnswEditFinish(&edit);
+		VrHnswRelease(&ref);
+		InsertBacklinks(ins, &value, level, id, chosen);
+	}
+	MemoryContextSwitchTo(old);
+	return chosen->n > 0;
 }
 
 /* aminsert. Everything is allocated in a context of its own and freed. */

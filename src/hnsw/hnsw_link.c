@@ -98,6 +98,48 @@ VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands, int limit)
 	return n;
 }
 
+/*
+ * Reorders cands, sorted by d, so that the first n (returned, at most limit)
+ * are those to link besides the kept neighbours: first what no nearer one
+ * shadows, kept or chosen, then the nearest of the rest.
+ */
+int
+VrHnswSelectMore(VrHnswStore *store, const VrHnswNeighbour *kept, int nkept,
+				 VrHnswNeighbour *cands, int ncands, int limit)
+{
+	float alpha = LinkAlpha(store->idx);
+	VrHnswNeighbour *shadowed = palloc(Max(ncands, 1) * sizeof(*cands));
+	int nshadowed = 0;
+	int n = 0;
+	int i;
+
+	for (i = 0; i < ncands && n < limit; i++)
+	{
+		bool free = true;
+		int k;
+
+		for (k = 0; k < n && free; k++)
+			free =
+				alpha * VrHnswPairDistance(store, cands[i].rec, cands[i].value,
+										   cands[k].rec, cands[k].value) >=
+				cands[i].d;
+		for (k = 0; k < nkept && free; k++)
+			free =
+				kept[k].d > cands[i].d ||
+				alpha * VrHnswPairDistance(store, cands[i].rec, cands[i].value,
+										   kept[k].rec, kept[k].value) >=
+					cands[i].d;
+		if (free)
+			cands[n++] = cands[i];
+		else
+			shadowed[nshadowed++] = cands[i];
+	}
+	for (i = 0; i < nshadowed && n < limit; i++)
+		cands[n++] = shadowed[i];
+	pfree(shadowed);
+	return n;
+}
+
 /* Writes neighbour u (floats) into a lane of v's record. */
 static void
 LinkEncode(const VrHnswIndex *idx, VrHnswRecord rec, int lane, const float *v,
@@ -339,6 +381,38 @@ VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane, uint32 id,
 					VrHnswRecordOwn(target, l), v);
 		LinkEncode(idx, target, lane, v, value->rotated, value->norm2);
 		pfree(v);
+	}
+}
+
+/*
+ * The value of a record that the caller holds or has a copy of, as a newcomer
+ * has it. Points into the record, or into new memory. Without attributes.
+ */
+void
+VrHnswValueOfRecord(VrHnswStore *store, VrHnswRecord rec, VrHnswValue *value)
+{
+	const VrHnswIndex *idx = store->idx;
+	const VrHnswLayout *l = &idx->layout;
+
+	memset(value, 0, sizeof(*value));
+	value->bytes = rec->value_bytes;
+	value->data = VrHnswRecordValue(store, rec);
+	if (rec->value_block != VR_HNSW_NO_BLOCK && !store->image)
+	{
+		char *copy = palloc(rec->value_bytes);
+
+		memcpy(copy, value->data, rec->value_bytes);
+		value->data = copy;
+	}
+	if (idx->form == VR_FORM_QUANTISED)
+	{
+		const VrHnswOwnHead *head = VrHnswRecordOwnHead(rec, l);
+
+		value->head = head->own;
+		value->norm2 = head->norm2;
+		value->rotated = palloc(l->padded * sizeof(float));
+		VrOwnDecode(l->own_kind, l->padded, &head->own, value->data,
+					value->rotated);
 	}
 }
 

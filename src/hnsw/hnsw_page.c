@@ -56,7 +56,7 @@ VrHnswPageInit(Page page, VrHnswPageKind kind)
 }
 
 /* A page's kind if the page is ours, 0 if it is new, -1 if it is damaged. */
-static int
+int
 VrHnswProbePage(Page page)
 {
 	VrHnswSpecial special;

@@ -136,6 +136,9 @@ typedef struct VrHnswMetaPageData
 	uint32 tid_free;   /* first TID page with free chunks, or NO_BLOCK */
 	uint32 vacuums;    /* completed vacuums that freed records */
 	uint64 deleted;    /* records freed by them */
+	/* A vacuum has begun to mark records dead and has not freed all of them. */
+	uint32 vacuum_unfinished;
+	uint32 spare2;
 } VrHnswMetaPageData;
 
 typedef VrHnswMetaPageData *VrHnswMetaPage;

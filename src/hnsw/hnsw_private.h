@@ -184,6 +184,7 @@ typedef struct VrHnswRef
 extern void VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
 	pg_attribute_noreturn();
 extern void VrHnswPageInit(Page page, VrHnswPageKind kind);
+extern int VrHnswProbePage(Page page);
 extern void VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind);
 extern Buffer VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
 							 VrHnswPageKind kind);
@@ -362,6 +363,9 @@ extern float VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a,
 								const char *bvalue);
 extern int VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands,
 						int limit);
+extern int VrHnswSelectMore(VrHnswStore *store, const VrHnswNeighbour *kept,
+							int nkept, VrHnswNeighbour *cands, int ncands,
+							int limit);
 extern void VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec,
 							 const VrHnswValue *value, int level,
 							 const VrHnswNeighbour *neighbours, int n);
@@ -371,6 +375,8 @@ extern int VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 							bool force);
 extern void VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane,
 						  uint32 id, const VrHnswValue *value);
+extern void VrHnswValueOfRecord(VrHnswStore *store, VrHnswRecord rec,
+								VrHnswValue *value);
 extern void VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane);
 
 /* ---- hnsw_insert.c */
@@ -395,6 +401,8 @@ extern void VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store,
 extern VrHnswInsertResult VrHnswInsertValue(VrHnswInserter *ins,
 											const VrHnswValue *value,
 											ItemPointer tid, bool unchanged);
+extern bool VrHnswRelink(VrHnswInserter *ins, uint32 id, int level,
+						 const uint32 *entries, int nentries);
 extern void VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id,
 							BlockNumber *block, int *entry);
 extern int VrHnswAttrEntries(const VrHnswLayout *layout);

@@ -680,6 +680,8 @@ VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 	int l;
 	bool copies = s->keep_copies;
 	bool resumable = s->resumable;
+	/* What a live record leads to is there; an old entry's way may be gone. */
+	bool sure = false;
 
 	s->keep_copies = s->resumable = false;
 	for (l = entry_level; l > level; l--)
@@ -699,6 +701,16 @@ VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 			if (s->hits[i].d < s->hits[best].d)
 				best = i;
 		entry = s->hits[best].link;
+		sure = s->hits[best].live;
+	}
+	if (entry != VR_HNSW_NO_VERTEX && !sure)
+	{
+		VrHnswRef ref;
+
+		if (VrHnswVisit(s->store, entry, level, BUFFER_LOCK_SHARE, &ref))
+			VrHnswRelease(&ref);
+		else
+			entry = VR_HNSW_NO_VERTEX;
 	}
 	s->keep_copies = copies;
 	s->resumable = resumable;

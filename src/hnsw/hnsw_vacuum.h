@@ -1,0 +1,93 @@
+/*
+ * hnsw_vacuum.h
+ *		What the passes of a vacuum (hnsw_vacuum.c) and the repair of the graph
+ *		(hnsw_repair.c) share.
+ */
+#ifndef VR_HNSW_VACUUM_H
+#define VR_HNSW_VACUUM_H
+
+#include "access/genam.h"
+
+#include "hnsw/hnsw_private.h"
+
+/* Live records of a level that a search may start from. */
+#define VR_VACUUM_STARTS 4
+
+/* A set of ids or block numbers; grows as it must. */
+typedef struct VrHnswIdSet
+{
+	uint64 *words;
+	uint64 nwords;
+	uint64 n; /* members */
+} VrHnswIdSet;
+
+/* A record of an upper level, as the first pass saw it. */
+typedef struct VrVacuumUpper
+{
+	uint32 id;
+	uint32 base;
+	uint8 level;
+	bool dead;
+} VrVacuumUpper;
+
+/* One run over the index: marks, repairs, frees. */
+typedef struct VrHnswVacuum
+{
+	Relation index;
+	BufferAccessStrategy strategy;
+	VrHnswIndex *idx;
+	VrHnswStore store;
+	VrHnswInserter inserter;          /* for VrHnswRelink */
+	IndexBulkDeleteCallback callback; /* NULL: only finish an earlier run */
+	void *callback_arg;
+	MemoryContext cxt;  /* the run's */
+	MemoryContext page; /* reset for every page */
+
+	VrHnswIdSet dead;   /* records, all levels */
+	VrHnswIdSet live;   /* records live in the first pass, all levels */
+	VrHnswIdSet linked; /* records that a live one leads to, second pass */
+	VrHnswIdSet values; /* blocks of VALUE pages in the first pass */
+	VrHnswIdSet parts;  /* blocks that somebody refers to, second pass */
+	VrVacuumUpper *uppers;
+	uint32 nuppers;
+	uint32 maxuppers;
+	uint32 starts[VR_HNSW_MAX_LEVEL + 1][VR_VACUUM_STARTS];
+	int nstarts[VR_HNSW_MAX_LEVEL + 1];
+
+	/* The highest live record of the second pass. */
+	uint32 top;
+	int top_level;
+
+	/* For the statistics, and the message at the end. */
+	double tids;         /* left */
+	double tids_removed; /* of them, none is left */
+	BlockNumber pages_free;
+	uint64 marked;   /* records found live and marked dead */
+	uint64 repaired; /* records that lost a neighbour */
+	uint64 relinked; /* records linked anew by a search */
+	uint64 freed;
+	uint64 failed; /* records that nothing could be found to link to */
+
+	/* hnsw_repair.c */
+	void *query;       /* memory for a prepared query */
+	uint32 *relinks;   /* records that local repair could not help */
+	uint8 *relinks_at; /* their levels */
+	uint32 nrelinks;
+	uint32 maxrelinks;
+} VrHnswVacuum;
+
+static inline bool
+VrHnswIdSetHas(const VrHnswIdSet *set, uint32 id)
+{
+	return id / 64 < set->nwords &&
+		   (set->words[id / 64] & (UINT64CONST(1) << (id % 64))) != 0;
+}
+
+extern void VrHnswIdSetAdd(VrHnswIdSet *set, MemoryContext cxt, uint32 id);
+extern void VrHnswVacuumStart(VrHnswVacuum *v, uint32 id, int level);
+
+/* ---- hnsw_repair.c */
+extern void VrHnswRepairPage(VrHnswVacuum *v, Buffer buf);
+extern void VrHnswRepairRelink(VrHnswVacuum *v);
+
+#endif /* VR_HNSW_VACUUM_H */
