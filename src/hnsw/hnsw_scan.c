@@ -235,6 +235,9 @@ ScanWindow(HnswScanState *so)
 
 	VrHnswSearchSort(s, so->next);
 	so->end = Min(s->nhits, Max(s->ef, so->next));
+	/* Nothing nearer can follow, and nobody will ask again. */
+	if (so->exhausted)
+		so->end = s->nhits;
 	/* One bound for all keeps the lower bounds in the order of distances. */
 	so->err = 0;
 	for (i = so->next; i < so->end; i++)
