@@ -7,3 +7,43 @@ AS 'MODULE_PATHNAME', 'vr_hnsw_check_index'
 LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION vecrecall.check_index(regclass, bool) IS
 'faults of an hnsw index, none if it is sound; heapallindexed also looks for rows that it lacks; keeps writers out of the table meanwhile; for the owner of the table';
+
+CREATE FUNCTION vecrecall.index_info(index regclass,
+	OUT format_version int, OUT type text, OUT metric text,
+	OUT storage text, OUT "precision" text, OUT code_bits int,
+	OUT dimensions int, OUT attributes int, OUT m int, OUT ef_construction int,
+	OUT entry_level int, OUT live_vertices bigint, OUT dead_vertices bigint,
+	OUT free_slots bigint, OUT upper_records bigint,
+	OUT heap_tids bigint, OUT duplicates bigint,
+	OUT record_size int, OUT slots_per_page int, OUT bytes_per_vector float8,
+	OUT vertex_bytes bigint, OUT upper_bytes bigint, OUT attribute_bytes bigint,
+	OUT tid_bytes bigint, OUT value_bytes bigint, OUT meta_bytes bigint,
+	OUT free_bytes bigint,
+	OUT rows_at_build bigint, OUT mean_drift float8,
+	OUT needs_reindex bool, OUT reason text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'vr_hnsw_index_info'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecrecall.index_info(regclass) IS
+'what an hnsw index is made of, and whether a REINDEX would pay; reads the whole index';
+
+CREATE FUNCTION vecrecall.last_index_scan(
+	OUT index regclass, OUT visits bigint, OUT expanded bigint, OUT passes bigint,
+	OUT returned bigint, OUT dropped bigint, OUT memory bigint, OUT stop_reason text)
+RETURNS record
+AS 'MODULE_PATHNAME', 'vr_hnsw_last_index_scan'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vecrecall.last_index_scan() IS
+'what the last hnsw index scan of this session did, and why it gave no more rows; NULLs if there was none';
+
+CREATE FUNCTION vecrecall.plan_layout(dim int, rows bigint DEFAULT 1000000,
+	type text DEFAULT 'vector', m int DEFAULT 16,
+	OUT storage text, OUT "precision" text, OUT code_bits int, OUT automatic bool,
+	OUT record_size int, OUT slots_per_page int,
+	OUT index_bytes bigint, OUT index_bytes_per_row float8,
+	OUT table_bytes_per_row float8, OUT table_bytes bigint, OUT toasted bool)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'vr_hnsw_plan_layout'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vecrecall.plan_layout(int, bigint, text, int) IS
+'size of an hnsw index, by storage and precision, and of a table of an id and a value; sparsevec is taken to have 64 elements';
