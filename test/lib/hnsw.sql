@@ -91,15 +91,15 @@ BEGIN
 END
 $$;
 
--- Faults that vecrecall.check_index() finds: none, if all is well.
-CREATE FUNCTION vr_test.faults(index regclass, heap bool DEFAULT true)
+-- Faults that vecrecall.check_index() finds: none, if all is well. An HNSW graph
+-- need not lead to every vertex (a scan sweeps those up), so a share of them is
+-- let pass: 1 %, and more where the nearest by inner product are always the same
+-- few, or where there are hardly any neighbours.
+CREATE FUNCTION vr_test.faults(index regclass, unreached float8 DEFAULT 0.01)
 RETURNS SETOF text
-LANGUAGE plpgsql
+LANGUAGE sql
 AS $$
-BEGIN
-	IF to_regprocedure('vecrecall.check_index(regclass,boolean)') IS NOT NULL THEN
-		RETURN QUERY EXECUTE 'SELECT f::text FROM vecrecall.check_index($1, $2) f'
-			USING index, heap;
-	END IF;
-END
+	SELECT f::text FROM vecrecall.check_index(index, true) f,
+		regexp_match(f::text, '(\d+) of (\d+) live vertices cannot be reached') m
+	WHERE m IS NULL OR m[1]::float8 > m[2]::float8 * unreached
 $$;
