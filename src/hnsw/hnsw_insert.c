@@ -844,16 +844,57 @@ VrHnswInsertValue(VrHnswInserter *ins, const VrHnswValue *value,
 	return result;
 }
 
+/* Adds neighbours to a record on a page, as far as it has room. */
+static void
+InsertFillLanes(VrHnswStore *store, uint32 id, int level,
+				const InsertLevel *chosen)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswRecord rec;
+	VrHnswEdit edit;
+	VrHnswRef ref;
+	int i;
+
+	if (!VrHnswVisit(store, id, level, BUFFER_LOCK_EXCLUSIVE, &ref))
+		return;
+	if (ref.rec->degree < VrHnswDegreeLimit(l, level))
+	{
+		VrHnswEditBegin(&edit, store);
+		rec =
+			(VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref.buf)) +
+							(id % l->slots) * l->record_size);
+		for (i = 0; i < chosen->n; i++)
+		{
+			const VrHnswNeighbour *u = &chosen->neighbours[i];
+			VrHnswValue value = {0};
+
+			if (rec->degree >= VrHnswDegreeLimit(l, level))
+				break;
+			if (InsertHasNeighbour(store, rec, u->id))
+				continue;
+			if (store->idx->form == VR_FORM_QUANTISED)
+				VrHnswValueOfRecord(store, u->rec, &value);
+			VrHnswSetLane(store, rec, rec->degree, u->id, &value);
+		}
+		VrHnswEditFinish(&edit);
+	}
+	VrHnswRelease(&ref);
+}
+
 /*
  * Links a live record of the index anew, by an insertion's search: it gets
  * neighbours where it has room, and somebody links back to it. For vacuum,
  * which is the only one to mark records dead and so needs no barrier. entries
- * are further records of that level to start from. Returns false if there is
- * nothing to link it to.
+ * are records of that level to start from, besides the way down. Returns false
+ * if there is nothing to link it to.
+ *
+ * bridge says that the entries belong to another part of the graph: the search
+ * starts from them alone, and the nearest one found and the record become
+ * neighbours of each other even if both are full.
  */
 bool
 VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
-			 int nentries)
+			 int nentries, bool bridge)
 {
 	VrHnswStore *store = ins->store;
 	const VrHnswLayout *l = &store->idx->layout;
@@ -867,56 +908,49 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 	uint32 entry;
 	int entry_level;
 	VrHnswRef ref;
-	VrHnswEdit edit;
-	int i;
 
+	if (!VrHnswVisit(store, id, level, BUFFER_LOCK_SHARE, &ref))
+		return false;
 	MemoryContextReset(ins->cxt);
 	old = MemoryContextSwitchTo(ins->cxt);
 	copy = palloc(l->record_size);
-	chosen = palloc(sizeof(InsertLevel));
-	starts = palloc((nentries + 1) * sizeof(uint32));
-	chosen->n = 0;
-	if (VrHnswVisit(store, id, level, BUFFER_LOCK_SHARE, &ref))
-	{
-		memcpy(copy, ref.rec, l->record_size);
-		VrHnswRelease(&ref);
-		VrHnswValueOfRecord(store, copy, &value);
-		VrHnswSearchQuery(s, &value);
-		s->self = id;
-		InsertReadEntry(store, &entry, &entry_level);
-		if (entry != VR_HNSW_NO_VERTEX && entry_level >= level)
-			entry = VrHnswSearchDescend(s, entry, entry_level, level);
-		if (entry != VR_HNSW_NO_VERTEX && entry_level >= level)
-			starts[nstarts++] = entry;
-		for (i = 0; i < nentries; i++)
-			starts[nstarts++] = entries[i];
-		InsertSelect(ins, level, starts, nstarts, chosen);
-		s->self = VR_HNSW_NO_VERTEX;
-	}
-	if (chosen->n > 0 &&
-		VrHnswVisit(store, id, level, BUFFER_LOCK_EXCLUSIVE, &ref))
-	{
-		VrHnswRecord rec;
+	memcpy(copy, ref.rec, l->record_size);
+	VrHnswRelease(&ref);
 
-		VrHnswEditBegin(&edit, store);
-		rec =
-			(VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref.buf)) +
-							(id % l->slots) * l->record_size);
-		for (i = 0; i < chosen->n; i++)
+	starts = palloc((nentries + 1) * sizeof(uint32));
+	memcpy(starts, entries, nentries * sizeof(uint32));
+	nstarts = nentries;
+	VrHnswValueOfRecord(store, copy, &value);
+	VrHnswSearchQuery(s, &value);
+	s->self = id;
+	InsertReadEntry(store, &entry, &entry_level);
+	if (!bridge && entry != VR_HNSW_NO_VERTEX && entry_level >= level)
+	{
+		entry = VrHnswSearchDescend(s, entry, entry_level, level);
+		if (entry != VR_HNSW_NO_VERTEX)
+			starts[nstarts++] = entry;
+	}
+	chosen = palloc(sizeof(InsertLevel));
+	InsertSelect(ins, level, starts, nstarts, chosen);
+	s->self = VR_HNSW_NO_VERTEX;
+	if (chosen->n > 0)
+	{
+		InsertFillLanes(store, id, level, chosen);
+		if (bridge)
 		{
-			VrHnswNeighbour *u = &chosen->neighbours[i];
+			const VrHnswNeighbour *u = &chosen->neighbours[0];
+			VrHnswNewcomer newcomer = {NULL, NULL, u->id};
 			VrHnswValue uvalue;
 
-			if (rec->degree >= VrHnswDegreeLimit(l, level) ||
-				InsertHasNeighbour(store, rec, u->id))
-				continue;
-			memset(&uvalue, 0, sizeof(uvalue));
+			VrHnswValueOfRecord(store, u->rec, &uvalue);
+			newcomer.value = &uvalue;
 			if (store->idx->form == VR_FORM_QUANTISED)
-				VrHnswValueOfRecord(store, u->rec, &uvalue);
-			VrHnswSetLane(store, rec, rec->degree, u->id, &uvalue);
+				newcomer.query = VrQuantQueryInit(
+					&store->idx->quant, uvalue.rotated,
+					VR_QUERY_CODES | VR_QUERY_OWN,
+					palloc(VrQuantQuerySize(&store->idx->quant)));
+			InsertBacklink(store, id, level, &newcomer, u->d, true);
 		}
-		VrHnswEditFinish(&edit);
-		VrHnswRelease(&ref);
 		InsertBacklinks(ins, &value, level, id, chosen);
 	}
 	MemoryContextSwitchTo(old);

@@ -402,7 +402,7 @@ extern VrHnswInsertResult VrHnswInsertValue(VrHnswInserter *ins,
 											const VrHnswValue *value,
 											ItemPointer tid, bool unchanged);
 extern bool VrHnswRelink(VrHnswInserter *ins, uint32 id, int level,
-						 const uint32 *entries, int nentries);
+						 const uint32 *entries, int nentries, bool bridge);
 extern void VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id,
 							BlockNumber *block, int *entry);
 extern int VrHnswAttrEntries(const VrHnswLayout *layout);

@@ -5,8 +5,8 @@
  * A live record that loses neighbours gets others in their place: the live
  * neighbours of the dead ones, so that whatever was reached over a dead record
  * still is. That is decided on copies, without a lock; the page is locked to
- * write the result. A record for which too few are found there, or to which
- * nothing leads any more, is linked anew by an insertion's search.
+ * write the result. Records for which too few are found there are noted for
+ * hnsw_parts.c.
  *
  * Nobody else marks or frees records meanwhile, and no insertion links to one
  * that is marked: the barrier is behind us.
@@ -218,30 +218,6 @@ RepairChoose(RepairSearch *s, const uint32 *kept, int nkept, int want,
 	return n;
 }
 
-/* Notes a record to be linked by a search. */
-static void
-RepairAddRelink(VrHnswVacuum *v, uint32 id, int level)
-{
-	if (v->nrelinks == v->maxrelinks)
-	{
-		Size n = Max((Size) v->maxrelinks * 2, 256);
-
-		if (v->relinks == NULL)
-		{
-			v->relinks = MemoryContextAllocHuge(v->cxt, n * sizeof(uint32));
-			v->relinks_at = MemoryContextAllocHuge(v->cxt, n);
-		}
-		else
-		{
-			v->relinks = repalloc_huge(v->relinks, n * sizeof(uint32));
-			v->relinks_at = repalloc_huge(v->relinks_at, n);
-		}
-		v->maxrelinks = n;
-	}
-	v->relinks[v->nrelinks] = id;
-	v->relinks_at[v->nrelinks++] = level;
-}
-
 /* Takes dead neighbours out of a record that may be written to; adds others. */
 static void
 RepairApply(VrHnswVacuum *v, VrHnswRecord rec, const RepairPlan *plan)
@@ -321,9 +297,10 @@ RepairPlanRecord(RepairSearch *s, uint32 id, VrHnswRecord rec, RepairPlan *plan)
 	memcpy(plan->after, rec, l->record_size);
 	RepairApply(v, plan->after, plan);
 	v->repaired++;
+	VrHnswIdSetAdd(&v->touched, v->cxt, id);
 	/* Half of what it had is too little, if the graph has more. */
 	if (plan->after->degree == 0 || plan->after->degree * 2 < rec->degree)
-		RepairAddRelink(v, id, rec->level);
+		VrHnswIdSetAdd(&v->poor, v->cxt, id);
 }
 
 /* Whether a live record has a dead neighbour. */
@@ -409,66 +386,4 @@ VrHnswRepairPage(VrHnswVacuum *v, Buffer buf)
 	VrHnswEditFinish(&edit);
 	LockBuffer(buf, BUFFER_LOCK_UNLOCK);
 	MemoryContextSwitchTo(old);
-}
-
-/*
- * Links by search what the second pass has found to need it: records with too
- * few neighbours, and live ones to which no live one leads, such as a crash
- * leaves between a vertex and its backlinks.
- */
-void
-VrHnswRepairRelink(VrHnswVacuum *v)
-{
-	VrHnswMetaPageData meta;
-	uint64 word;
-	uint32 i;
-	int bit;
-
-	VrHnswReadMeta(v->index, &meta);
-	for (word = 0; word < v->live.nwords; word++)
-	{
-		uint64 orphans = v->live.words[word];
-
-		if (word < v->dead.nwords)
-			orphans &= ~v->dead.words[word];
-		if (word < v->linked.nwords)
-			orphans &= ~v->linked.words[word];
-		for (bit = 0; orphans != 0 && bit < 64; bit++)
-			if (orphans & (UINT64CONST(1) << bit))
-			{
-				uint32 id = word * 64 + bit;
-				int level = 0;
-
-				/* Level 0 unless it is in the list, which is sorted by id. */
-				{
-					uint32 low = 0;
-					uint32 high = v->nuppers;
-
-					while (low < high)
-					{
-						uint32 mid = low + (high - low) / 2;
-
-						if (v->uppers[mid].id < id)
-							low = mid + 1;
-						else
-							high = mid;
-					}
-					if (low < v->nuppers && v->uppers[low].id == id)
-						level = v->uppers[low].level;
-				}
-				if (id != meta.entry)
-					RepairAddRelink(v, id, level);
-			}
-	}
-	for (i = 0; i < v->nrelinks; i++)
-	{
-		int level = v->relinks_at[i];
-
-		VrVacuumDelayPoint();
-		if (VrHnswRelink(&v->inserter, v->relinks[i], level, v->starts[level],
-						 v->nstarts[level]))
-			v->relinked++;
-		else
-			v->failed++;
-	}
 }

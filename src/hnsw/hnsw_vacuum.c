@@ -58,19 +58,6 @@ VrHnswIdSetAdd(VrHnswIdSet *set, MemoryContext cxt, uint32 id)
 	set->words[id / 64] |= bit;
 }
 
-/* Notes a live record as a place to start searches of its level from. */
-void
-VrHnswVacuumStart(VrHnswVacuum *v, uint32 id, int level)
-{
-	int n = v->nstarts[level];
-
-	if (n < VR_VACUUM_STARTS)
-		v->starts[level][v->nstarts[level]++] = id;
-	else
-		/* The last ones stay: scattered enough. */
-		v->starts[level][id % VR_VACUUM_STARTS] = id;
-}
-
 /* ------------------------------------------------------- chains of TIDs */
 
 /* Frees a chunk in an edit. mbuf is the metapage if its page is to be listed. */
@@ -636,8 +623,6 @@ VacuumFollow(VrHnswVacuum *v, BlockNumber block, Page page)
 	{
 		VrHnswRecord rec = VacuumRecord(v, page, slot);
 		uint32 id = block * l->slots + slot;
-		const uint32 *ids = VrHnswRecordIds(rec, l);
-		int i;
 
 		if (VrHnswRecordIsFree(rec))
 			continue;
@@ -646,9 +631,7 @@ VacuumFollow(VrHnswVacuum *v, BlockNumber block, Page page)
 		if (!VrHnswRecordIsLive(rec) || rec->degree > l->lanes ||
 			rec->level > VR_HNSW_MAX_LEVEL)
 			continue;
-		for (i = 0; i < rec->degree; i++)
-			VrHnswIdSetAdd(&v->linked, v->cxt, ids[i]);
-		VrHnswVacuumStart(v, id, rec->level);
+		VrHnswPartsFollow(v, id, rec);
 		if (rec->level > v->top_level)
 		{
 			v->top = id;
@@ -868,13 +851,14 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	nblocks = RelationGetNumberOfBlocks(v->index);
 	v->store.nblocks = nblocks;
+	VrHnswPartsInit(v);
 	for (block = 1; block < nblocks; block++)
 	{
 		VrVacuumDelayPoint();
 		VacuumRepairPage(v, block);
 	}
 	VacuumRaiseEntry(v);
-	VrHnswRepairRelink(v);
+	VrHnswPartsJoin(v);
 	VacuumFree(v);
 	VacuumSetUnfinished(v, false);
 
@@ -884,12 +868,13 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	stats->tuples_removed += v->tids_removed;
 	stats->pages_free = v->pages_free;
 	ereport(DEBUG1,
-			(errmsg_internal("vacuum of hnsw index \"%s\": " UINT64_FORMAT
-							 " records died, " UINT64_FORMAT
-							 " repaired, " UINT64_FORMAT
-							 " linked anew, " UINT64_FORMAT " freed",
-							 RelationGetRelationName(v->index), v->marked,
-							 v->repaired, v->relinked, v->freed)));
+			(errmsg_internal(
+				"vacuum of hnsw index \"%s\": " UINT64_FORMAT
+				" records died, " UINT64_FORMAT " repaired, " UINT64_FORMAT
+				" linked anew, " UINT64_FORMAT " parts joined, " UINT64_FORMAT
+				" freed",
+				RelationGetRelationName(v->index), v->marked, v->repaired,
+				v->relinked, v->parts_joined, v->freed)));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(v->cxt);
 	pfree(v);

@@ -1,7 +1,7 @@
 /*
  * hnsw_vacuum.h
  *		What the passes of a vacuum (hnsw_vacuum.c) and the repair of the graph
- *		(hnsw_repair.c) share.
+ *		(hnsw_repair.c, hnsw_parts.c) share.
  */
 #ifndef VR_HNSW_VACUUM_H
 #define VR_HNSW_VACUUM_H
@@ -9,9 +9,6 @@
 #include "access/genam.h"
 
 #include "hnsw/hnsw_private.h"
-
-/* Live records of a level that a search may start from. */
-#define VR_VACUUM_STARTS 4
 
 /* A set of ids or block numbers; grows as it must. */
 typedef struct VrHnswIdSet
@@ -30,6 +27,16 @@ typedef struct VrVacuumUpper
 	bool dead;
 } VrVacuumUpper;
 
+/* What the second pass notes of the graph, by id; hnsw_parts.c. */
+typedef struct VrVacuumGraph
+{
+	uint32 n;       /* ids below this are noted */
+	int lanes;      /* neighbours noted of each */
+	uint8 *state;   /* VR_GRAPH_* and the level */
+	uint32 *edges;  /* lanes of each, ended by NO_VERTEX if fewer */
+	uint32 *parent; /* towards the root of its part */
+} VrVacuumGraph;
+
 /* One run over the index: marks, repairs, frees. */
 typedef struct VrHnswVacuum
 {
@@ -43,17 +50,17 @@ typedef struct VrHnswVacuum
 	MemoryContext cxt;  /* the run's */
 	MemoryContext page; /* reset for every page */
 
-	VrHnswIdSet dead;   /* records, all levels */
-	VrHnswIdSet live;   /* records live in the first pass, all levels */
-	VrHnswIdSet linked; /* records that a live one leads to, second pass */
-	VrHnswIdSet values; /* blocks of VALUE pages in the first pass */
-	VrHnswIdSet parts;  /* blocks that somebody refers to, second pass */
+	VrHnswIdSet dead;    /* records, all levels */
+	VrHnswIdSet live;    /* records live in the first pass, all levels */
+	VrHnswIdSet linked;  /* records that a live one leads to, second pass */
+	VrHnswIdSet poor;    /* records that local repair could not help */
+	VrHnswIdSet values;  /* blocks of VALUE pages in the first pass */
+	VrHnswIdSet parts;   /* blocks that somebody refers to, second pass */
+	VrHnswIdSet touched; /* records that lost a neighbour */
+	VrVacuumGraph graph;
 	VrVacuumUpper *uppers;
 	uint32 nuppers;
 	uint32 maxuppers;
-	uint32 starts[VR_HNSW_MAX_LEVEL + 1][VR_VACUUM_STARTS];
-	int nstarts[VR_HNSW_MAX_LEVEL + 1];
-
 	/* The highest live record of the second pass. */
 	uint32 top;
 	int top_level;
@@ -62,18 +69,15 @@ typedef struct VrHnswVacuum
 	double tids;         /* left */
 	double tids_removed; /* of them, none is left */
 	BlockNumber pages_free;
-	uint64 marked;   /* records found live and marked dead */
-	uint64 repaired; /* records that lost a neighbour */
-	uint64 relinked; /* records linked anew by a search */
+	uint64 marked;       /* records found live and marked dead */
+	uint64 repaired;     /* records that lost a neighbour */
+	uint64 relinked;     /* records linked anew by a search */
+	uint64 parts_joined; /* parts of the graph that were cut off */
 	uint64 freed;
 	uint64 failed; /* records that nothing could be found to link to */
 
 	/* hnsw_repair.c */
-	void *query;       /* memory for a prepared query */
-	uint32 *relinks;   /* records that local repair could not help */
-	uint8 *relinks_at; /* their levels */
-	uint32 nrelinks;
-	uint32 maxrelinks;
+	void *query; /* memory for a prepared query */
 } VrHnswVacuum;
 
 static inline bool
@@ -84,10 +88,13 @@ VrHnswIdSetHas(const VrHnswIdSet *set, uint32 id)
 }
 
 extern void VrHnswIdSetAdd(VrHnswIdSet *set, MemoryContext cxt, uint32 id);
-extern void VrHnswVacuumStart(VrHnswVacuum *v, uint32 id, int level);
 
 /* ---- hnsw_repair.c */
 extern void VrHnswRepairPage(VrHnswVacuum *v, Buffer buf);
-extern void VrHnswRepairRelink(VrHnswVacuum *v);
+
+/* ---- hnsw_parts.c */
+extern void VrHnswPartsInit(VrHnswVacuum *v);
+extern void VrHnswPartsFollow(VrHnswVacuum *v, uint32 id, VrHnswRecord rec);
+extern void VrHnswPartsJoin(VrHnswVacuum *v);
 
 #endif /* VR_HNSW_VACUUM_H */
