@@ -207,7 +207,7 @@ InsertTid(VrHnswStore *store, VrHnswRef *ref, uint32 id, ItemPointer tid)
 }
 
 /*
- * Joins an equal vertex among the hits, nearest first. Returns whether there
+ * Joins an equal vertex among the hits, if there is one. Returns whether there
  * is one; *full says that there is, but the image has no room for its TID.
  */
 static bool
@@ -218,12 +218,25 @@ InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	VrHnswSearch *s = &ins->search;
 	uint32 i;
 
+	bool plain = store->idx->form == VR_FORM_PLAIN;
+	float self = 0;
+
+	/*
+	 * Any hit may be it: equal values may differ in their attributes, and by
+	 * inner product a value is not its own nearest. Plain: at the distance
+	 * from itself. Quantised: by the hash in value_bytes.
+	 */
 	*full = false;
-	for (i = 0; i < Min(s->nhits, 8); i++)
+	if (plain)
+		self = VrHnswDistance(store->idx, value->data, value->bytes,
+							  value->data, value->bytes);
+	for (i = 0; i < s->nhits; i++)
 	{
 		VrHnswRef ref;
 		bool joined = false;
 
+		if (plain && s->hits[i].d != self)
+			continue;
 		if (!InsertIsEqual(store, (VrHnswRecord) s->hits[i].value, value))
 			continue;
 		if (!VrHnswVisit(store, s->hits[i].id, 0, BUFFER_LOCK_EXCLUSIVE, &ref))

@@ -1,0 +1,116 @@
+-- UPDATE, DELETE and what transactions make of them.
+\getenv srcdir PG_ABS_SRCDIR
+\set data :srcdir '/test/lib/data.sql'
+\set hnsw :srcdir '/test/lib/hnsw.sql'
+\set ECHO errors
+\i :data
+\i :hnsw
+\set ECHO all
+
+CREATE TABLE d (id int PRIMARY KEY, v vector(8), n int DEFAULT 0);
+INSERT INTO d SELECT id, v FROM vr_test.vectors('uniform', 500, 8, 61);
+CREATE INDEX d_q ON d USING hnsw (v vector_l2_ops);
+CREATE INDEX d_p ON d USING hnsw (v vector_ip_ops) WITH (storage = plain);
+-- So that no update is heap-only.
+CREATE INDEX d_n ON d (n);
+SET enable_seqscan = off;
+CREATE FUNCTION all_rows() RETURNS text LANGUAGE sql
+AS $$ SELECT vr_test.every_row('d', 'v', '<->', '''[1,1,1,1,1,1,1,1]''') || '; '
+	|| vr_test.every_row('d', 'v', '<#>', '''[1,1,1,1,1,1,1,1]''') $$;
+CREATE FUNCTION pages(OUT q bigint, OUT p bigint) LANGUAGE sql
+AS $$ SELECT pg_relation_size('d_q') / 8192, pg_relation_size('d_p') / 8192 $$;
+CREATE TABLE before AS SELECT * FROM pages();
+
+-- The vector stays: the new version joins its vertex, so the index grows by TIDs only.
+UPDATE d SET n = n + 1;
+SELECT all_rows();
+UPDATE d SET n = n + 1;
+UPDATE d SET n = n + 1;
+SELECT all_rows();
+SELECT a.q - b.q <= 8 AS q, a.p - b.p <= 8 AS p FROM pages() a, before b;
+VACUUM d;
+SELECT all_rows();
+UPDATE d SET v = v;
+SELECT all_rows();
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+
+-- The vector changes.
+UPDATE d SET v = v + '[1,1,1,1,1,1,1,1]' WHERE id <= 100;
+SELECT all_rows();
+SELECT id FROM d ORDER BY v <-> (SELECT v FROM d WHERE id = 50) LIMIT 1;
+UPDATE d SET v = NULL WHERE id BETWEEN 101 AND 150;
+SELECT all_rows();
+UPDATE d SET v = '[1,2,3,4,5,6,7,8]' WHERE v IS NULL;
+SELECT all_rows();
+DELETE FROM d WHERE id > 400;
+SELECT all_rows();
+
+-- Aborted and committed subtransactions; a row changed twice in one transaction.
+BEGIN;
+SAVEPOINT a;
+INSERT INTO d SELECT id + 1000, v FROM vr_test.vectors('uniform', 50, 8, 62);
+UPDATE d SET n = 9 WHERE id <= 50;
+SELECT all_rows();
+ROLLBACK TO a;
+SELECT all_rows();
+SAVEPOINT b;
+UPDATE d SET v = v + '[1,0,0,0,0,0,0,0]' WHERE id <= 20;
+RELEASE b;
+UPDATE d SET v = v + '[1,0,0,0,0,0,0,0]', n = 10 WHERE id <= 20;
+DELETE FROM d WHERE id = 1;
+INSERT INTO d VALUES (1, '[9,9,9,9,9,9,9,9]');
+SELECT all_rows();
+COMMIT;
+SELECT all_rows();
+BEGIN;
+DELETE FROM d;
+SELECT all_rows();
+ROLLBACK;
+SELECT all_rows();
+SELECT id FROM d ORDER BY v <-> '[9,9,9,9,9,9,9,9]' LIMIT 1;
+
+-- A statement that fails half way.
+INSERT INTO d SELECT id + 2000, v, 1 / (id - 40) FROM vr_test.vectors('uniform', 50, 8, 63);
+SELECT all_rows();
+INSERT INTO d SELECT 1, v FROM vr_test.vectors('uniform', 50, 8, 63) ON CONFLICT (id) DO UPDATE SET n = d.n + 1;
+INSERT INTO d VALUES (1, '[1,1,1,1,1,1,1,1]') ON CONFLICT (id) DO UPDATE SET v = EXCLUDED.v, n = d.n + 1;
+SELECT all_rows();
+SELECT id FROM d ORDER BY v <-> '[1,1,1,1,1,1,1,1]' LIMIT 1;
+
+-- Vacuum, and slots used again.
+VACUUM d;
+SELECT all_rows();
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+INSERT INTO d SELECT id + 3000, v FROM vr_test.vectors('uniform', 300, 8, 64);
+SELECT all_rows();
+DELETE FROM d WHERE id % 2 = 0;
+VACUUM d;
+INSERT INTO d SELECT id + 4000, v FROM vr_test.vectors('uniform', 300, 8, 65);
+SELECT all_rows();
+-- TIDs of the table's end are given to other rows.
+DELETE FROM d WHERE id > 3000;
+VACUUM d;
+INSERT INTO d SELECT id + 5000, v FROM vr_test.vectors('uniform', 300, 8, 66);
+SELECT all_rows();
+VACUUM FULL d;
+SELECT all_rows();
+CLUSTER d USING d_pkey;
+SELECT all_rows();
+TRUNCATE d;
+SELECT all_rows();
+INSERT INTO d SELECT id, v FROM vr_test.vectors('uniform', 100, 8, 67);
+SELECT all_rows();
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+-- Everything goes, then comes again.
+DELETE FROM d;
+VACUUM d;
+SELECT all_rows();
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+INSERT INTO d SELECT id, v FROM vr_test.vectors('uniform', 100, 8, 68);
+SELECT all_rows();
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+
+DROP TABLE d, before;
+DROP FUNCTION all_rows, pages;
+SET client_min_messages = warning;
+DROP SCHEMA vr_test CASCADE;
