@@ -22,6 +22,14 @@
 #include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
 
+/* An inlined sort of keys: hits are sorted for every row that is inserted. */
+#define ST_SORT search_sort_keys
+#define ST_ELEMENT_TYPE uint64
+#define ST_COMPARE(a, b) (*(a) < *(b) ? -1 : *(a) > *(b))
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
 /* Lines of a record to prefetch: head, ids and factors, start of the codes. */
 #define SEARCH_PREFETCH_BYTES 1024
 
@@ -356,7 +364,7 @@ SearchCandidate(VrHnswSearch *s, uint32 id, float d, float limit)
 {
 	if (d < limit)
 		FrontierPush(s, VrHnswKey(d, id));
-	else if (s->resumable)
+	else if (s->resumable || s->reach > 0)
 	{
 		KeysReserve(s, &s->spill, s->nspill, &s->maxspill);
 		s->spill[s->nspill++] = VrHnswKey(d, id);
@@ -426,6 +434,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	const uint32 *ids;
 	float g;
 	float limit;
+	float reach;
 	int at;
 
 	if (!VrHnswVisit(store, id, s->level, BUFFER_LOCK_SHARE, &ref))
@@ -437,6 +446,8 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
 	limit = BoundLimit(s);
+	reach = s->resumable ? FLT_MAX : limit + s->reach * fabsf(limit);
+	reach = Min(reach, FLT_MAX);
 	for (at = 0; at < ref.rec->degree; at += VR_QUANT_LANES)
 	{
 		float est[VR_QUANT_LANES];
@@ -445,7 +456,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 			s->qquery, g,
 			VrHnswRecordCodes(ref.rec, layout, at / VR_QUANT_LANES),
 			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES),
-			s->resumable ? FLT_MAX : limit, est);
+			reach, est);
 
 		if (n < VR_QUANT_LANES)
 			mask &= (1u << n) - 1;
@@ -574,13 +585,44 @@ VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n)
 		pfree(known.words);
 }
 
-static int
-SearchCompareKeys(const void *a, const void *b)
+/* Brings the n least of keys[0..count-1] to the front, in any order. */
+static void
+SearchPartition(uint64 *keys, uint32 count, uint32 n)
 {
-	uint64 x = *(const uint64 *) a;
-	uint64 y = *(const uint64 *) b;
+	int64 low = 0;
+	int64 high = (int64) count - 1;
 
-	return x < y ? -1 : x > y;
+	/* Hoare's selection; the middle key of three as pivot. */
+	while (low < high)
+	{
+		uint64 a = keys[low];
+		uint64 b = keys[low + (high - low) / 2];
+		uint64 c = keys[high];
+		uint64 pivot = Max(Min(a, b), Min(Max(a, b), c));
+		int64 i = low;
+		int64 j = high;
+
+		while (i <= j)
+		{
+			while (keys[i] < pivot)
+				i++;
+			while (keys[j] > pivot)
+				j--;
+			if (i <= j)
+			{
+				uint64 t = keys[i];
+
+				keys[i++] = keys[j];
+				keys[j--] = t;
+			}
+		}
+		if ((int64) n <= j)
+			high = j;
+		else if ((int64) n >= i)
+			low = i;
+		else
+			break;
+	}
 }
 
 /*
@@ -599,14 +641,18 @@ VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 		s->spill[s->nspill++] = s->frontier[i];
 	}
 	s->nfrontier = 0;
-	qsort(s->spill, s->nspill, sizeof(uint64), SearchCompareKeys);
+	if (n < s->nspill)
+		SearchPartition(s->spill, s->nspill, n);
 	n = Min(n, s->nspill);
+	/* They are hits although ef nearer ones are known. */
+	s->resumable = true;
 	for (i = 0; i < n; i++)
 	{
 		if (i + 2 < n)
 			VrHnswPrefetch(s->store, VrHnswKeyId(s->spill[i + 2]), 64);
 		SearchMeasureOwn(s, VrHnswKeyId(s->spill[i]));
 	}
+	s->resumable = false;
 	s->nspill = 0;
 }
 
@@ -623,23 +669,27 @@ VrHnswSearchVisit(VrHnswSearch *s, uint32 id)
 	return true;
 }
 
-static int
-SearchCompareHits(const void *a, const void *b)
-{
-	const VrHnswHit *x = a;
-	const VrHnswHit *y = b;
-
-	if (x->d != y->d)
-		return x->d < y->d ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* Sorts hits from a place on: nearest first, ties by id. */
+/* Sorts hits from a place on: nearest first, ties in the order found. */
 void
 VrHnswSearchSort(VrHnswSearch *s, uint32 from)
 {
-	qsort(s->hits + from, s->nhits - from, sizeof(VrHnswHit),
-		  SearchCompareHits);
+	uint32 n = s->nhits - from;
+	uint64 *keys;
+	VrHnswHit *sorted;
+	uint32 i;
+
+	if (n < 2)
+		return;
+	keys = palloc_extended((Size) n * sizeof(uint64), MCXT_ALLOC_HUGE);
+	sorted = palloc_extended((Size) n * sizeof(VrHnswHit), MCXT_ALLOC_HUGE);
+	for (i = 0; i < n; i++)
+		keys[i] = VrHnswKey(s->hits[from + i].d, i);
+	search_sort_keys(keys, n);
+	for (i = 0; i < n; i++)
+		sorted[i] = s->hits[from + VrHnswKeyId(keys[i])];
+	memcpy(s->hits + from, sorted, (Size) n * sizeof(VrHnswHit));
+	pfree(sorted);
+	pfree(keys);
 }
 
 /*
