@@ -31,9 +31,6 @@
 /* Quantised: candidates for neighbours, as a multiple of ef_construction. */
 #define INSERT_WIDEN 2
 
-/* Estimates kept for that, beyond the ef_construction-th candidate. */
-#define INSERT_REACH 0.08f
-
 /* Neighbours of a level, as selected. */
 typedef struct InsertLevel
 {
@@ -550,7 +547,6 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 	uint32 i;
 
 	s->resumable = false;
-	s->reach = quantised && level == 0 ? INSERT_REACH : 0;
 	VrHnswSearchLevel(s, level, idx->ef_construction);
 	for (i = 0; i < nentries; i++)
 		VrHnswSearchAdd(s, entries[i]);

@@ -314,8 +314,6 @@ typedef struct VrHnswSearch
 	VrHnswSeen seen;
 	MemoryContext copies;
 	int64 expanded;
-	float reach;  /* quantised: keep in the spill what is up to this much, as a
-				   * share, beyond the ef-th hit */
 	int64 budget; /* stop at that many expansions; 0: no limit */
 } VrHnswSearch;
 

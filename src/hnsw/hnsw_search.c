@@ -364,7 +364,7 @@ SearchCandidate(VrHnswSearch *s, uint32 id, float d, float limit)
 {
 	if (d < limit)
 		FrontierPush(s, VrHnswKey(d, id));
-	else if (s->resumable || s->reach > 0)
+	else if (s->resumable)
 	{
 		KeysReserve(s, &s->spill, s->nspill, &s->maxspill);
 		s->spill[s->nspill++] = VrHnswKey(d, id);
@@ -434,7 +434,6 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	const uint32 *ids;
 	float g;
 	float limit;
-	float reach;
 	int at;
 
 	if (!VrHnswVisit(store, id, s->level, BUFFER_LOCK_SHARE, &ref))
@@ -446,8 +445,6 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
 	limit = BoundLimit(s);
-	reach = s->resumable ? FLT_MAX : limit + s->reach * fabsf(limit);
-	reach = Min(reach, FLT_MAX);
 	for (at = 0; at < ref.rec->degree; at += VR_QUANT_LANES)
 	{
 		float est[VR_QUANT_LANES];
@@ -456,7 +453,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 			s->qquery, g,
 			VrHnswRecordCodes(ref.rec, layout, at / VR_QUANT_LANES),
 			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES),
-			reach, est);
+			s->resumable ? FLT_MAX : limit, est);
 
 		if (n < VR_QUANT_LANES)
 			mask &= (1u << n) - 1;
@@ -626,8 +623,8 @@ SearchPartition(uint64 *keys, uint32 count, uint32 n)
 }
 
 /*
- * Quantised and resumable, after a run: the n best of those that have only an
- * estimate become hits too. For choosing neighbours, where a true distance is
+ * Quantised, after a run: the n best of those that have only an estimate and
+ * once promised to be near become hits too. For choosing neighbours, where a true distance is
  * worth more than a wider search. Ends the search.
  */
 void
