@@ -72,7 +72,8 @@ PROVE_TESTS = test/t/*.pl
 PG_CPPFLAGS = -I$(TOP)/src
 PG_CFLAGS = -MMD -MP -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -Wl,-Bsymbolic -lm
-EXTRA_CLEAN = $(OBJS:.o=.d) vector.control vector--$(ALIASVERSION).sql
+EXTRA_CLEAN = $(OBJS:.o=.d) vector.control vector--$(ALIASVERSION).sql \
+	build/check build/demo build/unit
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -108,12 +109,14 @@ vector--$(ALIASVERSION).sql: $(call fragments,$(ALIAS_SQL)) $(TOP)/Makefile
 alias_dir = $(DESTDIR)$(datadir)/extension
 alias_is_ours = grep -qs '^\# $(EXTENSION) under the name vector' '$(alias_dir)/vector.control'
 
-install-alias: install vector.control vector--$(ALIASVERSION).sql
+# The refusal comes before anything is installed.
+install-alias: all vector.control vector--$(ALIASVERSION).sql
 	@if [ -e '$(alias_dir)/vector.control' ] && ! $(alias_is_ours) && [ '$(FORCE)' != 1 ]; then \
 		echo 'pgvector is installed in $(alias_dir); nothing was changed.' >&2; \
 		echo 'FORCE=1 replaces its control file, so that "CREATE EXTENSION vector" means $(EXTENSION).' >&2; \
 		exit 1; \
 	fi
+	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) install
 	$(INSTALL_DATA) vector.control vector--$(ALIASVERSION).sql '$(alias_dir)/'
 
 uninstall-alias:

@@ -13,8 +13,6 @@ SUM='doctor tooth'
 config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 finish()
 {
-	trap '' INT TERM
-	[ -z "$background" ] || kill "$background" 2>/dev/null
 	vr_cleanup
 	[ -z "$VR_WORK" ] || rm -rf "$VR_WORK/data" "$VR_WORK/data.log" \
 		"$VR_WORK/data.log.initdb"
@@ -43,6 +41,7 @@ query()
 watch()
 {
 	local counts
+	VR_CHILDREN+=("$background")
 	while kill -0 "$background" 2>/dev/null; do
 		counts=$("$VR_BIN/psql" -XqAt -c "$2" 2>/dev/null)
 		case $counts in
@@ -51,7 +50,6 @@ watch()
 		sleep 0.1
 	done
 	wait "$background" || vr_die "$1 failed"
-	background=
 	vr_bar 1 1 "$1"
 }
 

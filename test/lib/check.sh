@@ -19,16 +19,7 @@ mkdir -p "$log/tap" "$log/lint"
 : >"$log/results"
 : >"$log/ran"
 
-children=()
-finish()
-{
-	local p
-	trap '' INT TERM
-	for p in "${children[@]}"; do kill -TERM "$p" 2>/dev/null; done
-	wait
-	vr_cleanup
-}
-trap finish EXIT
+trap vr_cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
@@ -92,7 +83,7 @@ run_pg_regress()
 	: >"$log/$group.log"
 	"$@" --outputdir="$out" --bindir="$VR_BIN" --host="$PGHOST" \
 		--port="$PGPORT" --user="$PGUSER" >"$log/$group.log" 2>&1 &
-	children+=($!)
+	VR_CHILDREN+=($!)
 	# The pipe ends with pg_regress.
 	tail -n +1 -f --pid=$! "$log/$group.log" |
 		sed -u -n -E \
@@ -195,7 +186,7 @@ run_tap()
 		PG_TEST_PORT_DIR=$VR_WORK/tap/ports VR_SRC=$src \
 		vr_as perl -I "$pgxs_test/perl" -I "$src/test/lib" "test/t/$1.pl" \
 		>"$log/tap/$1.log" 2>&1 &
-	children+=($!)
+	VR_CHILDREN+=($!)
 	tap_name[$!]=$1
 	cd "$VR_TOP" || return
 }

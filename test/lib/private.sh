@@ -20,10 +20,12 @@
 #   vr_start NAME [OPTION...] initdb on first use, and start; exports PGHOST,
 #                             PGPORT, PGUSER; "NAME" is a folder of VR_WORK
 #   vr_stop NAME              stops it if it runs; the folder stays
-#   vr_cleanup                stops every server started, removes temporaries
+#   vr_cleanup                ends the processes of VR_CHILDREN, stops every
+#                             server started, removes temporaries; for a trap
 
 VR_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VR_STARTED=()
+VR_CHILDREN=()
 VR_TEMPS=()
 # Nothing here is to wait for a key.
 export PSQL_PAGER=
@@ -184,6 +186,7 @@ vr_build()
 	# Bitcode is for inlining by the JIT compiler, which none of this uses.
 	make -C "$VR_SRC" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" >"$log" 2>&1 &
 	pid=$!
+	VR_CHILDREN+=($pid)
 	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
 		2>/dev/null | grep -c -- ' -c ')
 	while kill -0 $pid 2>/dev/null; do
@@ -237,7 +240,12 @@ vr_stop()
 
 vr_cleanup()
 {
-	local d
+	local p d
+	trap '' INT TERM
+	# What runs in the background does not hear of Ctrl-C.
+	for p in "${VR_CHILDREN[@]}"; do kill -TERM "$p" 2>/dev/null; done
+	wait
+	VR_CHILDREN=()
 	for d in "${VR_STARTED[@]}"; do
 		vr_stop_dir "$d" immediate 2>/dev/null
 	done
