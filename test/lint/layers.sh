@@ -1,6 +1,6 @@
 #!/bin/sh
 # layers.sh: a folder of src includes only what is below it, and of another
-# folder only its public header. See src/README for the map.
+# folder only its public header. See src/README.md for the map.
 . test/lint/lib.sh
 
 # may FOLDER: the folders it may include, besides its own
