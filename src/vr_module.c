@@ -12,6 +12,7 @@
 #include "base/vr_compat.h"
 #include "base/vr_defs.h"
 #include "distance/distance.h"
+#include "planner/planner.h"
 #include "quant/quant.h"
 
 VR_MODULE_MAGIC("vecrecall", VR_VERSION);
@@ -87,6 +88,8 @@ _PG_init(void)
 		"comparisons and for emulators. vecrecall.build_info() lists them.",
 		&module_simd, "auto", PGC_SUSET, 0, ModuleCheckSimd, ModuleAssignSimd,
 		NULL);
+
+	VrPlannerInit();
 
 	/* After every definition: what is then unknown is misspelt. */
 	MarkGUCPrefixReserved("vecrecall");
