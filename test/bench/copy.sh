@@ -36,6 +36,7 @@ for ((i = 1; i <= rounds; i++)); do
 			-c 'DROP TABLE IF EXISTS copy_bench' \
 			-c "CREATE UNLOGGED TABLE copy_bench (v $type($dim))" -c CHECKPOINT
 		in=$(seconds "$db" "\copy copy_bench FROM '$file'")
+		psql -qX -d "$db" -c CHECKPOINT
 		out=$(seconds "$db" "\copy copy_bench TO '/dev/null'")
 		echo "round $i: $db: COPY FROM $in s, COPY TO $out s"
 	done
