@@ -17,9 +17,9 @@
 #endif
 
 /*
- * Up to this length every set sums in element order, each product rounded by
+ * Up to this length every set sums in element order, each operation rounded by
  * itself: the result is then the one a reader gets by hand, the same on every
- * machine, and pgvector's bit for bit.
+ * machine, and as close to pgvector's as its compiler allows (README.md).
  */
 #define VR_DISTANCE_IN_ORDER 8
 

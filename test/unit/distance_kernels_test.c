@@ -12,7 +12,7 @@
 
 #define MAX_N 2049
 
-/* Up to this length README.md promises sums in order, like pgvector's. */
+/* Up to this length README.md promises sums in order. */
 #define IN_ORDER 8
 
 /* One of the sums that kernels return. */
