@@ -14,8 +14,7 @@ config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 finish()
 {
 	vr_cleanup
-	[ -z "$VR_WORK" ] || rm -rf "$VR_WORK/data" "$VR_WORK/data.log" \
-		"$VR_WORK/data.log.initdb"
+	[ -z "$VR_BIN" ] || vr_remove data
 }
 trap finish EXIT
 trap 'echo; exit 130' INT
@@ -55,7 +54,7 @@ watch()
 
 vr_workdir "$VR_TOP/build/demo"
 vr_mirror "$config" "$VR_WORK/root"
-rm -rf "$VR_WORK/data"
+vr_remove data
 vr_build "$VR_WORK/build.log"
 vr_start data -c shared_buffers=256MB -c maintenance_work_mem=256MB \
 	-c autovacuum=off -c jit=off
