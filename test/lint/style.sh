@@ -20,7 +20,7 @@ grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' src sql/install test Makefile \
 	grep -vE '^test/lint/style.sh|Tt.*Oo.*Dd' |
 	lint_none 'nothing is left to do'
 
-grep -rnE 'march=|ffast-math' Makefile src test/unit 2>/dev/null |
+grep -rnE --include="*.[ch]" --include=Makefile --include="*.mk" "march=|ffast-math" Makefile src test/unit |
 	grep -v 'no -march\|no$' | grep -vE '^[^:]*:[0-9]*:[# /*]' |
 	lint_none 'the build is portable'
 
