@@ -192,13 +192,13 @@ vr_build()
 	local log=$1 pid status total
 	VR_SRC=$VR_WORK/src
 	vr_sync
+	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
+		2>/dev/null | grep -c -- ' -c ')
 	: >"$log"
 	# Bitcode is for inlining by the JIT compiler, which none of this uses.
 	make -C "$VR_SRC" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" >"$log" 2>&1 &
 	pid=$!
 	VR_CHILDREN+=($pid)
-	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
-		2>/dev/null | grep -c -- ' -c ')
 	while kill -0 $pid 2>/dev/null; do
 		vr_bar "$(grep -c -- ' -c ' "$log")" "$total" Building
 		sleep 0.2
