@@ -8,6 +8,8 @@
 #ifndef VR_PLANNER_PRIVATE_H
 #define VR_PLANNER_PRIVATE_H
 
+#include "access/htup.h"
+#include "access/tupdesc.h"
 #include "utils/jsonb.h"
 
 #include "planner/planner_model.h"
