@@ -276,3 +276,83 @@ COMMENT ON PROCEDURE vecrecall.run_batches(text, text, text, text, integer, text
 	'runs statement over the rows of item_query in planned batches, a transaction each; goes on by the key in its first column';
 REVOKE EXECUTE ON PROCEDURE vecrecall.run_batches(text, text, text, text, integer, text, text, jsonb, jsonb, integer, boolean, bigint, bigint) FROM PUBLIC;
 GRANT EXECUTE ON PROCEDURE vecrecall.run_batches(text, text, text, text, integer, text, text, jsonb, jsonb, integer, boolean, bigint, bigint) TO vecrecall_planner;
+
+-- Storage and indexes
+
+CREATE FUNCTION vecrecall.plan_layout(dim integer, rows bigint,
+	type text DEFAULT 'vector',
+	OUT type_name text, OUT index_form text, OUT bytes_per_row integer,
+	OUT rows_per_page integer, OUT toasted boolean, OUT table_bytes bigint,
+	OUT hnsw_bytes bigint, OUT advice text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'vr_plan_layout'
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 3;
+COMMENT ON FUNCTION vecrecall.plan_layout(integer, bigint, text) IS
+	'what a table (id bigint, value) and an hnsw index with m = 16 will take, for each form of the index';
+
+CREATE FUNCTION vecrecall.plan_index_build(rel regclass, col name,
+	am text DEFAULT 'hnsw', params jsonb DEFAULT NULL)
+	RETURNS TABLE (setting text, value text, why text, est_bytes bigint,
+		est_seconds float8)
+	AS 'MODULE_PATHNAME', 'vr_plan_index_build'
+	LANGUAGE C STABLE PARALLEL UNSAFE ROWS 3;
+COMMENT ON FUNCTION vecrecall.plan_index_build(regclass, name, text, jsonb) IS
+	'memory of a build in one pass, workers that pay, expected time, and the statements to set them';
+
+-- The four requests of the original service, as JSON.
+
+CREATE FUNCTION vecrecall._check_keys(object jsonb, what text, allowed text[])
+	RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vr_check_keys'
+	LANGUAGE C STABLE PARALLEL SAFE;	-- so that CASE keeps it from folding
+COMMENT ON FUNCTION vecrecall._check_keys(jsonb, text, text[]) IS
+	'true, or an error that names the key of the object that is not allowed, or the text that is not';
+
+CREATE FUNCTION vecrecall.batch_optimization(request jsonb) RETURNS jsonb
+	LANGUAGE sql STABLE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT CASE
+	WHEN NOT vecrecall._check_keys(
+		pg_catalog.jsonb_build_array(request -> 'request'), 'request',
+		'{calculate_size,optimize_strategy,adapt_dimension,optimize_concurrency}')
+		THEN NULL
+	WHEN request ->> 'request' = 'calculate_size'
+		AND vecrecall._check_keys(request, 'request',
+			'{request,item_count,vector_dimension,database_type,op,target,system_resources,limits,optimization_goal}')
+		THEN pg_catalog.to_jsonb(vecrecall.plan_batch(
+			(request ->> 'item_count')::bigint,
+			(request ->> 'vector_dimension')::integer,
+			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
+			COALESCE(request ->> 'target', 'default'),
+			COALESCE(request ->> 'optimization_goal', 'throughput'),
+			request -> 'system_resources', request -> 'limits'))
+	WHEN request ->> 'request' = 'optimize_strategy'
+		AND vecrecall._check_keys(request, 'request',
+			'{request,current_performance,historical_patterns,database_type,op,target,optimization_goal}')
+		THEN vecrecall.plan_strategy(request -> 'current_performance',
+			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
+			COALESCE(request ->> 'target', 'default'),
+			COALESCE(request ->> 'optimization_goal', 'throughput'))
+	WHEN request ->> 'request' = 'adapt_dimension'
+		AND vecrecall._check_keys(request, 'request',
+			'{request,base_batch_size,base_dimension,vector_dimension,memory_constraints}')
+		AND vecrecall._check_keys(request -> 'memory_constraints',
+			'memory_constraints', '{available_memory_mb}')
+		THEN pg_catalog.to_jsonb(vecrecall.plan_dimension(
+			(request ->> 'base_batch_size')::integer,
+			(request ->> 'base_dimension')::integer,
+			(request ->> 'vector_dimension')::integer,
+			(request -> 'memory_constraints' ->> 'available_memory_mb')::integer))
+	WHEN vecrecall._check_keys(request, 'request',
+			'{request,total_items,batch_size,vector_dimension,database_type,op,target,system_capacity}')
+		THEN pg_catalog.to_jsonb(vecrecall.plan_concurrency(
+			(request ->> 'total_items')::bigint,
+			(request ->> 'batch_size')::integer,
+			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
+			COALESCE(request ->> 'target', 'default'),
+			request -> 'system_capacity',
+			COALESCE((request ->> 'vector_dimension')::integer, 384)))
+	END;
+END;
+COMMENT ON FUNCTION vecrecall.batch_optimization(jsonb) IS
+	'plans as requests in JSON: "request" is calculate_size, optimize_strategy, adapt_dimension or optimize_concurrency';

@@ -131,7 +131,7 @@ evaluate_count(List **groups, const VrPlannerRecord *record, int part)
 		size->batch = record->rows;
 	}
 	size->rows[part] += (double) record->rows;
-	size->seconds[part] += record->elapsed_ms / 1000;
+	size->seconds[part] += VrRecordSeconds(record);
 }
 
 static double
@@ -308,8 +308,8 @@ vr_planner_evaluate(PG_FUNCTION_ARGS)
 			VrPlannerPool(state, cell->bucket, &pool);
 			VrModelFit(record.op, &cell->model, &pool, &fit);
 			error += fabs(
-				VrFitSeconds(&fit, &shape, record.rows, record.concurrency) *
-					1000 / record.elapsed_ms -
+				VrFitSeconds(&fit, &shape, record.rows, record.concurrency) /
+					VrRecordSeconds(&record) -
 				1);
 			predicted++;
 		}

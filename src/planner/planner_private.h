@@ -3,7 +3,6 @@
  *		What the files of src/planner that know the server share: settings, the
  *		tables, requests. planner_model.h is the part that does not.
  *
- * Needs "executor/spi.h" before it.
  */
 #ifndef VR_PLANNER_PRIVATE_H
 #define VR_PLANNER_PRIVATE_H
@@ -147,6 +146,7 @@ extern void VrPlannerAudit(VrAuditMode level, const char *action,
 
 /* planner_record.c */
 
+extern double VrRecordSeconds(const VrPlannerRecord *record);
 extern void VrPlannerFold(VrPlannerState *state, const VrPlannerRecord *record);
 extern int64 VrPlannerStore(VrPlannerRecord *record);
 
@@ -195,6 +195,16 @@ extern void VrRequestNumbers(Jsonb *object, const char *what,
 
 /* planner_sql.c */
 
+/* What is known for a request. */
+typedef struct VrPlannerKnowledge
+{
+	VrFit fit;
+	VrModel own;
+	double pooled; /* observations of other dimensions that were used */
+} VrPlannerKnowledge;
+
+extern void VrPlannerKnow(VrPlannerRequest *request,
+						  VrPlannerKnowledge *knowledge);
 extern void VrPlannerPlan(VrPlannerRequest *request, VrPlan *plan);
 
 #endif /* VR_PLANNER_PRIVATE_H */

@@ -47,6 +47,19 @@ record_regret(const VrFit *fit, const VrModel *model, const VrShape *shape,
 }
 
 /*
+ * Seconds that each of the workers spent on a batch of that size. Those that
+ * build an index share it, all others have a batch each.
+ */
+double
+VrRecordSeconds(const VrPlannerRecord *record)
+{
+	double seconds = record->elapsed_ms / 1000;
+
+	return record->op == VR_OP_INDEX_BUILD ? seconds * record->concurrency
+										   : seconds;
+}
+
+/*
  * Learns from one batch. The caller holds the lock or owns the state.
  */
 void
@@ -75,7 +88,7 @@ VrPlannerFold(VrPlannerState *state, const VrPlannerRecord *record)
 		/* What was done is what took the time, be it less than planned. */
 		outcome.batch = Max(record->rows, 1);
 		outcome.concurrency = record->concurrency;
-		outcome.seconds = record->elapsed_ms / 1000;
+		outcome.seconds = VrRecordSeconds(record);
 		outcome.tokens = (double) record->tokens;
 		outcome.mem_bytes = (double) record->mem_bytes;
 		VrPlannerPool(state, cell->bucket, &pool);

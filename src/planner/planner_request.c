@@ -7,9 +7,11 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
@@ -235,4 +237,73 @@ VrRequestLimits(VrPlannerRequest *request, Jsonb *limits)
 	caps->lease = lease / 1000;
 	if (workers > 0)
 		caps->max_concurrency = request_int(workers);
+}
+
+/* Names as a hint lists them, from a text[]. */
+static char *
+request_array_list(ArrayType *array, char ***names, int *count)
+{
+	Datum *elements;
+	bool *nulls;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  &nulls, count);
+	*names = palloc(Max(*count, 1) * sizeof(char *));
+	for (int i = 0; i < *count; i++)
+		(*names)[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(elements[i]);
+	return request_list((const char *const *) *names, sizeof(char *), *count);
+}
+
+PG_FUNCTION_INFO_V1(vr_check_keys);
+
+/*
+ * _check_keys(object, what, allowed): true, if all keys of the object are
+ * allowed. An array stands for a choice, of which the one element must be an
+ * allowed string. NULL for an object is an absent one.
+ */
+Datum
+vr_check_keys(PG_FUNCTION_ARGS)
+{
+	char *what = VrRequestText(fcinfo, 1, "what");
+	Jsonb *object;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue value;
+	char **names;
+	char *list;
+	int count;
+	bool choice;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_BOOL(true);
+	object = PG_GETARG_JSONB_P(0);
+	list = request_array_list(PG_GETARG_ARRAYTYPE_P(2), &names, &count);
+	choice = JB_ROOT_IS_ARRAY(object) && !JB_ROOT_IS_SCALAR(object);
+	if (!choice && !JB_ROOT_IS_OBJECT(object))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("\"%s\" must be a JSON object", what)));
+	it = JsonbIteratorInit(&object->root);
+	while ((token = JsonbIteratorNext(&it, &value, true)) != WJB_DONE)
+	{
+		char *name;
+		bool found = false;
+
+		if (token != (choice ? WJB_ELEM : WJB_KEY))
+			continue;
+		name = value.type == jbvString
+				   ? pnstrdup(value.val.string.val, value.val.string.len)
+				   : pstrdup("null");
+		for (int i = 0; i < count; i++)
+			found = found || strcmp(names[i], name) == 0;
+		if (found)
+			continue;
+		if (choice)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("unknown %s \"%s\"", what, name),
+							errhint("Allowed: %s.", list)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("unknown key \"%s\" in \"%s\"", name, what),
+						errhint("Allowed keys: %s.", list)));
+	}
+	PG_RETURN_BOOL(true);
 }

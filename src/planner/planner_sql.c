@@ -33,19 +33,12 @@
 /* Share of failed batches that is not an accident. */
 #define STRATEGY_ERRORS 0.05
 
-typedef struct PlanContext
-{
-	VrFit fit;
-	VrModel own;
-	double pooled; /* observations of other dimensions that were used */
-} PlanContext;
-
 /*
  * Reads what is known for a request. With vecrecall.planner not on, that is
  * what is shipped.
  */
-static void
-plan_know(VrPlannerRequest *request, PlanContext *context)
+void
+VrPlannerKnow(VrPlannerRequest *request, VrPlannerKnowledge *context)
 {
 	VrModel pool;
 
@@ -75,7 +68,7 @@ plan_know(VrPlannerRequest *request, PlanContext *context)
 
 /* Refuses a plan that fits nothing, with the arithmetic. */
 static void
-plan_check(const VrPlannerRequest *request, const PlanContext *context,
+plan_check(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
 		   const VrPlan *plan, int64 batch)
 {
 	const VrPlanCaps *caps = &request->caps;
@@ -123,7 +116,7 @@ plan_check(const VrPlannerRequest *request, const PlanContext *context,
 
 /* Everything a plan was made from, as JSON. */
 static Datum
-plan_detail(const VrPlannerRequest *request, const PlanContext *context,
+plan_detail(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
 			const VrPlan *plan)
 {
 	const VrPlanCaps *caps = &request->caps;
@@ -184,7 +177,7 @@ plan_int(int64 number)
 
 static Datum
 plan_result(FunctionCallInfo fcinfo, const VrPlannerRequest *request,
-			const PlanContext *context, const VrPlan *plan)
+			const VrPlannerKnowledge *context, const VrPlan *plan)
 {
 	Datum values[PLAN_COLUMNS];
 	bool nulls[PLAN_COLUMNS] = {false};
@@ -225,7 +218,8 @@ plan_audit(const VrPlannerRequest *request, const VrPlan *plan)
 
 /* Chooses; explores where asked to, and where it is time to. */
 static void
-plan_choose(VrPlannerRequest *request, const PlanContext *context, VrPlan *plan)
+plan_choose(VrPlannerRequest *request, const VrPlannerKnowledge *context,
+			VrPlan *plan)
 {
 	if (request->explore)
 	{
@@ -252,9 +246,9 @@ plan_choose(VrPlannerRequest *request, const PlanContext *context, VrPlan *plan)
 void
 VrPlannerPlan(VrPlannerRequest *request, VrPlan *plan)
 {
-	PlanContext context;
+	VrPlannerKnowledge context;
 
-	plan_know(request, &context);
+	VrPlannerKnow(request, &context);
 	plan_choose(request, &context, plan);
 	plan_check(request, &context, plan, 1);
 }
@@ -302,6 +296,17 @@ plan_positive(FunctionCallInfo fcinfo, int arg, const char *name)
 	return number;
 }
 
+/* An index is built in one go, by workers that share it. */
+static void
+plan_refuse_build(VrPlannerOp op)
+{
+	if (op == VR_OP_INDEX_BUILD)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("operation \"%s\" has no batches",
+							   vr_op_traits[op].name),
+						errhint("Use vecrecall.plan_index_build.")));
+}
+
 PG_FUNCTION_INFO_V1(vr_plan_batch);
 
 /*
@@ -314,13 +319,14 @@ vr_plan_batch(PG_FUNCTION_ARGS)
 	instr_time start;
 	instr_time end;
 	VrPlannerRequest request;
-	PlanContext context;
+	VrPlannerKnowledge context;
 	VrPlan plan;
 	Datum result;
 	int64 items = plan_items(fcinfo, 0, "item_count");
 	int dim = VrRequestDim(plan_int4(fcinfo, 1, "dim"));
 	VrPlannerOp op = VrRequestOp(VrRequestText(fcinfo, 2, "op"));
 
+	plan_refuse_build(op);
 	INSTR_TIME_SET_CURRENT(start);
 	VrRequestInit(&request, op, VrRequestText(fcinfo, 3, "target"), dim);
 	request.goal = VrRequestGoal(VrRequestText(fcinfo, 4, "goal"));
@@ -332,7 +338,7 @@ vr_plan_batch(PG_FUNCTION_ARGS)
 	if (request.seeded)
 		request.seed = (uint64) PG_GETARG_INT64(8);
 
-	plan_know(&request, &context);
+	VrPlannerKnow(&request, &context);
 	plan_choose(&request, &context, &plan);
 	plan_check(&request, &context, &plan, 1);
 	result = plan_result(fcinfo, &request, &context, &plan);
@@ -410,17 +416,18 @@ Datum
 vr_plan_concurrency(PG_FUNCTION_ARGS)
 {
 	VrPlannerRequest request;
-	PlanContext context;
+	VrPlannerKnowledge context;
 	VrPlan plan;
 	int64 items = plan_items(fcinfo, 0, "total_items");
 	int64 batch = plan_positive(fcinfo, 1, "batch_size");
 	VrPlannerOp op = VrRequestOp(VrRequestText(fcinfo, 2, "op"));
 
+	plan_refuse_build(op);
 	VrRequestInit(&request, op, VrRequestText(fcinfo, 3, "target"),
 				  VrRequestDim(plan_int4(fcinfo, 5, "dim")));
 	request.caps.items = items;
 	VrRequestResources(&request, plan_json(fcinfo, 4), "capacity");
-	plan_know(&request, &context);
+	VrPlannerKnow(&request, &context);
 	VrPlanConcurrency(&context.fit, &context.own, &request.shape, &request.caps,
 					  Min(batch, items), &plan);
 	plan_check(&request, &context, &plan, Min(batch, items));
@@ -438,7 +445,7 @@ Datum
 vr_plan_strategy(PG_FUNCTION_ARGS)
 {
 	VrPlannerRequest request;
-	PlanContext context;
+	VrPlannerKnowledge context;
 	VrPlan plan;
 	double batch = 0;
 	double workers = 1;
@@ -483,7 +490,7 @@ vr_plan_strategy(PG_FUNCTION_ARGS)
 	request.caps.concurrency = (int) Min(workers, 1024);
 	if (memory >= 0)
 		request.caps.memory = memory * 1024 * 1024;
-	plan_know(&request, &context);
+	VrPlannerKnow(&request, &context);
 	plan_choose(&request, &context, &plan);
 	plan_check(&request, &context, &plan, 1);
 
@@ -547,7 +554,7 @@ VrPlannerSizeHook(const char *op, const char *target, int dim, int64 items,
 				  int64 budget_bytes)
 {
 	VrPlannerRequest request;
-	PlanContext context;
+	VrPlannerKnowledge context;
 	VrPlan plan;
 	int number = VrOpLookup(op);
 
@@ -560,7 +567,7 @@ VrPlannerSizeHook(const char *op, const char *target, int dim, int64 items,
 	request.caps.concurrency = 1;
 	if (budget_bytes > 0)
 		request.caps.memory = (double) budget_bytes;
-	plan_know(&request, &context);
+	VrPlannerKnow(&request, &context);
 	VrPlanChoose(&context.fit, &context.own, &request.shape, VR_GOAL_THROUGHPUT,
 				 &request.caps, &plan);
 	return plan.status == VR_PLAN_OK ? plan.batch : 0;
