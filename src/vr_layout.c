@@ -66,6 +66,34 @@ layout_pages(double rows, int per_page)
 	return ceil(rows / per_page) * BLCKSZ;
 }
 
+/*
+ * Pages per value of so many full chunks and a last one: chunks come one after
+ * another, and what does not fit the page begins the next.
+ */
+static double
+layout_toast_pages(int full, int full_bytes, int rest_bytes)
+{
+	const int values = 64;
+	const int room = BLCKSZ - SizeOfPageHeaderData;
+	int left = 0;
+	int pages = 0;
+
+	for (int i = 0; i < values; i++)
+		for (int j = 0; j < full + (rest_bytes > 0); j++)
+		{
+			int bytes =
+				(j < full ? full_bytes : rest_bytes) + (int) sizeof(ItemIdData);
+
+			if (bytes > left)
+			{
+				pages++;
+				left = room;
+			}
+			left -= bytes;
+		}
+	return (double) pages / values;
+}
+
 static void
 layout_table(const LayoutType *type, int dim, double rows, LayoutTable *t)
 {
@@ -84,12 +112,12 @@ layout_table(const LayoutType *type, int dim, double rows, LayoutTable *t)
 		int chunk =
 			MAXALIGN(SizeofHeapTupleHeader) + 2 * sizeof(int32) + VARHDRSZ;
 
-		/* Chunks of a value fill pages; its index is some 32 bytes each. */
+		/* The index of the chunks is some 32 bytes each. */
 		t->table_bytes +=
-			rows * full * ((double) BLCKSZ / EXTERN_TUPLES_PER_PAGE);
-		if (rest > 0)
-			t->table_bytes +=
-				rows * (MAXALIGN(chunk + rest) + sizeof(ItemIdData));
+			rows *
+			layout_toast_pages(full, MAXALIGN(chunk + TOAST_MAX_CHUNK_SIZE),
+							   rest > 0 ? MAXALIGN(chunk + rest) : 0) *
+			BLCKSZ;
 		t->table_bytes += rows * (full + (rest > 0)) * 32;
 		tuple = MAXALIGN(header + LAYOUT_TOAST_POINTER);
 	}
@@ -98,7 +126,7 @@ layout_table(const LayoutType *type, int dim, double rows, LayoutTable *t)
 	t->table_bytes += layout_pages(rows, t->rows_per_page);
 }
 
-/* Bytes of an index that keeps values as they are; 0 if one fills no page. */
+/* Bytes of an index that keeps values as they are; -1 if one fills no page. */
 static double
 layout_plain_index(const LayoutType *type, int dim, double rows)
 {
@@ -106,7 +134,7 @@ layout_plain_index(const LayoutType *type, int dim, double rows)
 						  layout_value_bytes(type, dim));
 
 	if (record > LAYOUT_INDEX_ROOM)
-		return 0;
+		return -1;
 	return layout_pages(rows * LAYOUT_LEVELS, LAYOUT_INDEX_ROOM / record);
 }
 
@@ -143,7 +171,7 @@ layout_put(ReturnSetInfo *rsinfo, const LayoutType *type, const char *form,
 	values[4] = BoolGetDatum(t->toasted);
 	values[5] = Int64GetDatum((int64) t->table_bytes);
 	values[6] = Int64GetDatum((int64) index_bytes);
-	nulls[6] = index_bytes == 0;
+	nulls[6] = index_bytes < 0;
 	values[7] = CStringGetTextDatum(advice);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -192,7 +220,8 @@ vr_plan_layout(PG_FUNCTION_ARGS)
 	advice = layout_advice(type, dim, &table);
 	index = layout_plain_index(type, dim, rows);
 	layout_put(rsinfo, type, "plain", &table, index,
-			   index > 0 ? advice : "a value does not fit a page of the index");
+			   index >= 0 ? advice
+						  : "a value does not fit a page of the index");
 	for (int i = 0; i < lengthof(forms) && type->quantised; i++)
 	{
 		VrQuantLayout layout;

@@ -285,6 +285,40 @@ choose_describe(const VrFit *fit, const VrModel *own, const VrShape *shape,
 }
 
 /*
+ * The number of workers with which such a rate takes the least time for a batch
+ * or the least memory over all, whichever is the goal.
+ */
+static int
+choose_cheapest(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+				int fewest, int most, VrPlannerGoal goal, double rate)
+{
+	double least = INFINITY;
+	int result = fewest;
+
+	for (int n = fewest; n <= most; n++)
+	{
+		int64 cap = choose_cap(fit, shape, caps, n, false).batch;
+		int64 batch;
+		double price;
+
+		if (cap < 1)
+			continue;
+		batch = choose_smallest(fit, shape, caps, cap, n, rate);
+		if (choose_rate(fit, shape, caps, batch, n) < rate)
+			continue;
+		price = goal == VR_GOAL_MEMORY
+					? choose_memory(fit, shape, batch, n)
+					: choose_seconds(fit, shape, caps, batch, n);
+		if (price < least)
+		{
+			least = price;
+			result = n;
+		}
+	}
+	return result;
+}
+
+/*
  * Chooses batch and concurrency. plan->status tells whether anything fits;
  * where it is not VR_PLAN_OK, plan->row_bytes is set and nothing else.
  */
@@ -296,8 +330,6 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 		shape->tokens_per_row > 0 ? shape->tokens_per_row : fit->tokens_per_row;
 	int most = choose_max_workers(fit, caps);
 	int fewest = caps->concurrency > 0 ? most : 1;
-	double workers_share =
-		goal == VR_GOAL_LATENCY ? choose_share[goal] : CONCURRENCY_SHARE;
 	double best = 0;
 	double rate_of[MAX_CONCURRENCY + 1];
 	ChooseCap cap;
@@ -325,10 +357,16 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 						 : choose_best_rate(fit, shape, caps, cap.batch, n);
 		best = Max(best, rate_of[n]);
 	}
-	plan->concurrency = fewest;
-	while (plan->concurrency < most &&
-		   rate_of[plan->concurrency] < workers_share * best)
-		plan->concurrency++;
+	if (goal == VR_GOAL_LATENCY || goal == VR_GOAL_MEMORY)
+		plan->concurrency = choose_cheapest(fit, shape, caps, fewest, most,
+											goal, choose_share[goal] * best);
+	else
+	{
+		plan->concurrency = fewest;
+		while (plan->concurrency < most &&
+			   rate_of[plan->concurrency] < CONCURRENCY_SHARE * best)
+			plan->concurrency++;
+	}
 
 	cap = choose_cap(fit, shape, caps, plan->concurrency, false);
 	plan->batch = Max(cap.batch, 1);

@@ -183,6 +183,15 @@ job_prepare_all(Job *job)
 		else
 			job->fetch_first = plan;
 	}
+	resetStringInfo(&sql);
+	appendStringInfo(&sql,
+					 "SELECT FROM (%s\n) AS item WHERE item.%s IS NULL LIMIT 1",
+					 job->item_query, key);
+	if (SPI_execute(sql.data, true, 1) == SPI_OK_SELECT && SPI_processed > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("first column of \"item_query\" must not be null"),
+				 errhint("It is the key by which the job goes on.")));
 	job->work = job_prepare(job->statement, job->columns, job->arrays);
 }
 
@@ -257,11 +266,9 @@ job_fetch(Job *job, int64 size, JobBatch *batch)
 	batch->count = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &null));
 	read = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &null));
 	if (DatumGetInt64(SPI_getbinval(tuple, desc, 3, &null)) != read)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_UNIQUE_VIOLATION),
-			 errmsg("first column of \"item_query\" is not unique, or null"),
-			 errhint("It is the key by which the job goes on.")));
+		ereport(ERROR, (errcode(ERRCODE_UNIQUE_VIOLATION),
+						errmsg("first column of \"item_query\" is not unique"),
+						errhint("It is the key by which the job goes on.")));
 	if (batch->count == 0)
 		return;
 	for (int i = 0; i < job->columns; i++)

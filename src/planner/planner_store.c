@@ -5,9 +5,9 @@
  *
  * They are read and written as their owner, so that whoever may plan, or does
  * work that records itself, needs no privileges on them; what a caller may do
- * is decided by the privileges on the SQL functions. Statements are prepared
- * with an empty search_path and name everything by its schema, pg_catalog's
- * operators included by being searched first.
+ * is decided by the privileges on the SQL functions. Every relation, operator
+ * and function is named by its schema, because plans are made anew whenever the
+ * caller's search_path is another one.
  *
  * Nothing here ever waits for another writer: see VrPlannerLock.
  */
@@ -24,7 +24,6 @@
 #include "storage/lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -52,15 +51,19 @@ typedef struct StoreQuery
 	"op, target, dim, batch_size, concurrency, rows, elapsed_ms, ok, tokens, " \
 	"mem_bytes, sqlstate, plan_id, slo_ms, work"
 
+#define EQ " OPERATOR(pg_catalog.=) "
+#define GE " OPERATOR(pg_catalog.>=) "
+#define SINCE "at" GE "(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) $3)"
+#define OF_TARGET "op" EQ "$1 AND target" EQ "$2"
+
 static StoreQuery store_queries[VR_QUERY_COUNT] = {
 	[VR_QUERY_READ_STATE] = {"SELECT dim_bucket, model, stats, ceiling_batch, "
 							 "ceiling_concurrency, ceiling_clean, updated FROM "
-							 "vecrecall.planner_state "
-							 "WHERE op = $1 AND target = $2",
+							 "vecrecall.planner_state WHERE " OF_TARGET,
 							 {TEXTOID, TEXTOID}},
 	[VR_QUERY_STATE_TARGETS] =
 		{"SELECT DISTINCT op, target FROM vecrecall.planner_state WHERE "
-		 "dim_bucket >= 0 ORDER BY op, target"},
+		 "dim_bucket" GE "0 ORDER BY op, target"},
 	[VR_QUERY_WRITE_STATE] =
 		{"INSERT INTO vecrecall.planner_state AS s (op, target, dim_bucket, "
 		 "model, stats, ceiling_batch, ceiling_concurrency, ceiling_clean, "
@@ -79,18 +82,20 @@ static StoreQuery store_queries[VR_QUERY_COUNT] = {
 		 {TEXTOID, TEXTOID, INT4OID, INT8OID, INT4OID, INT8OID, FLOAT8OID,
 		  BOOLOID, INT8OID, INT8OID, TEXTOID, INT8OID, FLOAT8OID, FLOAT8OID,
 		  BOOLOID}},
-	[VR_QUERY_READ_PENDING] =
-		{"SELECT id, " HISTORY_COLUMNS " FROM vecrecall.batch_history WHERE "
-		 "pending AND op = $1 AND target = $2 ORDER BY id LIMIT 1000",
-		 {TEXTOID, TEXTOID}},
+	[VR_QUERY_READ_PENDING] = {"SELECT id, " HISTORY_COLUMNS
+							   " FROM vecrecall.batch_history WHERE "
+							   "pending AND " OF_TARGET
+							   " ORDER BY id LIMIT 1000",
+							   {TEXTOID, TEXTOID}},
 	[VR_QUERY_CLEAR_PENDING] =
 		{"UPDATE vecrecall.batch_history SET pending = false WHERE pending "
-		 "AND op = $1 AND target = $2 AND id = ANY ($3)",
+		 "AND " OF_TARGET " AND id" EQ "ANY ($3)",
 		 {TEXTOID, TEXTOID, INT8ARRAYOID}},
 	[VR_QUERY_TRIM_HISTORY] =
-		{"DELETE FROM vecrecall.batch_history WHERE id IN (SELECT id FROM "
-		 "vecrecall.batch_history WHERE id <= $1 AND NOT pending ORDER BY id "
-		 "LIMIT 5000 FOR UPDATE SKIP LOCKED)",
+		{"WITH old AS (SELECT id FROM vecrecall.batch_history WHERE $1" GE
+		 "id AND NOT pending ORDER BY id LIMIT 5000 FOR UPDATE SKIP LOCKED) "
+		 "DELETE FROM vecrecall.batch_history h USING old WHERE h.id" EQ
+		 "old.id",
 		 {INT8OID}},
 	[VR_QUERY_AUDIT] =
 		{"INSERT INTO vecrecall.audit_log (role, action, op, target, detail) "
@@ -99,30 +104,30 @@ static StoreQuery store_queries[VR_QUERY_COUNT] = {
 	[VR_QUERY_TARGETS] =
 		{"SELECT op, target FROM (SELECT op, target FROM "
 		 "vecrecall.batch_history UNION SELECT op, target FROM "
-		 "vecrecall.planner_state) t WHERE ($1 IS NULL OR op = $1) AND ($2 IS "
-		 "NULL OR target = $2) ORDER BY op, target",
+		 "vecrecall.planner_state) t WHERE ($1 IS NULL OR op" EQ
+		 "$1) AND ($2 IS NULL OR target" EQ "$2) ORDER BY op, target",
 		 {TEXTOID, TEXTOID}},
-	[VR_QUERY_READ_HISTORY] =
-		{"SELECT id, " HISTORY_COLUMNS " FROM vecrecall.batch_history WHERE "
-		 "op = $1 AND target = $2 AND at >= pg_catalog.clock_timestamp() - $3 "
-		 "ORDER BY id",
-		 {TEXTOID, TEXTOID, INTERVALOID}},
+	[VR_QUERY_READ_HISTORY] = {"SELECT id, " HISTORY_COLUMNS
+							   " FROM vecrecall.batch_history WHERE " OF_TARGET
+							   " AND " SINCE " ORDER BY id",
+							   {TEXTOID, TEXTOID, INTERVALOID}},
 	[VR_QUERY_READ_ALL_HISTORY] = {"SELECT id, " HISTORY_COLUMNS
 								   " FROM vecrecall.batch_history ORDER "
 								   "BY id"},
 	[VR_QUERY_CLEAR_ALL_PENDING] =
 		{"UPDATE vecrecall.batch_history SET pending = false WHERE pending "
-		 "AND op = $1 AND target = $2",
+		 "AND " OF_TARGET,
 		 {TEXTOID, TEXTOID}},
 	[VR_QUERY_RESET_STATE] =
-		{"DELETE FROM vecrecall.planner_state WHERE op = $1 AND target = $2",
+		{"DELETE FROM vecrecall.planner_state WHERE " OF_TARGET,
 		 {TEXTOID, TEXTOID}},
 	[VR_QUERY_RESET_HISTORY] =
-		{"DELETE FROM vecrecall.batch_history WHERE op = $1 AND target = $2",
+		{"DELETE FROM vecrecall.batch_history WHERE " OF_TARGET,
 		 {TEXTOID, TEXTOID}},
-	[VR_QUERY_JOB_READ] = {"SELECT op, target, item_query, statement, last_key "
-						   "FROM vecrecall.batch_job WHERE job = $1",
-						   {TEXTOID}},
+	[VR_QUERY_JOB_READ] =
+		{"SELECT op, target, item_query, statement, last_key FROM "
+		 "vecrecall.batch_job WHERE job" EQ "$1",
+		 {TEXTOID}},
 	[VR_QUERY_JOB_START] =
 		{"INSERT INTO vecrecall.batch_job (job, op, target, item_query, "
 		 "statement, role, pid) VALUES ($1, $2, $3, $4, $5, $6, $7) ON "
@@ -131,13 +136,14 @@ static StoreQuery store_queries[VR_QUERY_COUNT] = {
 		 "pg_catalog.clock_timestamp()",
 		 {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, NAMEOID, INT4OID}},
 	[VR_QUERY_JOB_STEP] =
-		{"UPDATE vecrecall.batch_job SET last_key = $2, items = items + $3, "
-		 "batches = batches + 1, batch_size = $4, updated = "
-		 "pg_catalog.clock_timestamp() WHERE job = $1",
+		{"UPDATE vecrecall.batch_job SET last_key = $2, items = items "
+		 "OPERATOR(pg_catalog.+) $3, batches = batches OPERATOR(pg_catalog.+) "
+		 "1, batch_size = $4, updated = pg_catalog.clock_timestamp() WHERE "
+		 "job" EQ "$1",
 		 {TEXTOID, TEXTOID, INT8OID, INT8OID}},
 	[VR_QUERY_JOB_END] =
 		{"UPDATE vecrecall.batch_job SET state = $2, message = $3, pid = NULL, "
-		 "updated = pg_catalog.clock_timestamp() WHERE job = $1",
+		 "updated = pg_catalog.clock_timestamp() WHERE job" EQ "$1",
 		 {TEXTOID, TEXTOID, TEXTOID}},
 };
 
@@ -215,16 +221,11 @@ VrPlannerExecute(VrPlannerQuery query, Datum *args, const char *nulls,
 	if (q->plan == NULL)
 	{
 		int nargs = 0;
-		int level = NewGUCNestLevel();
 		SPIPlanPtr plan;
 
 		while (nargs < STORE_MAX_ARGS && OidIsValid(q->types[nargs]))
 			nargs++;
-		(void) set_config_option("search_path", "pg_catalog, pg_temp",
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-								 true, 0, false);
 		plan = SPI_prepare(q->sql, nargs, q->types);
-		AtEOXact_GUC(true, level);
 		if (plan == NULL || SPI_keepplan(plan) != 0)
 			elog(ERROR, "could not prepare \"%s\"", q->sql);
 		q->plan = plan;
