@@ -23,11 +23,23 @@ esac
 psql -qX -d "$1" -c "\copy (SELECT '[' || (SELECT string_agg($number, ',') FROM generate_series(1, $dim) WHERE r > 0) || ']' FROM generate_series(1, $rows) r) TO '$file'"
 echo "$rows x $dim, ${FORMAT:-float4}, $(stat -c %s "$file") bytes"
 
-# seconds DATABASE COMMAND: as psql's \timing has them
+# seconds DATABASE COMMAND: as psql's \timing has them, and how many of them the
+# backend had the CPU, where /proc shows it: what counts on a busy machine
 seconds()
 {
-	psql -qX -d "$1" -c '\timing on' -c "$2" |
-		sed -n 's/^Time: \([0-9.]*\) ms.*/\1/p' | awk '{ print $1 / 1000 }'
+	psql -qXAt -d "$1" <<-SQL | awk '/^Time:/ { wall = $2 / 1000 }
+		/^cpu/ { cpu[++n] = $2 }
+		END { printf "%.2f s (CPU %.2f)", wall, (cpu[2] - cpu[1]) / hz }' \
+		hz="$(getconf CLK_TCK)"
+		SELECT 'awk ''{ print "cpu", \$14 + \$15 }'' /proc/' || pg_backend_pid() || '/stat 2>/dev/null' AS cpu \gset
+		SELECT 1; -- catalogs and library
+		\setenv CPU :cpu
+		\! eval "\$CPU"
+		\timing on
+		$2
+		\timing off
+		\! eval "\$CPU"
+	SQL
 }
 
 for ((i = 1; i <= rounds; i++)); do
@@ -38,7 +50,7 @@ for ((i = 1; i <= rounds; i++)); do
 		in=$(seconds "$db" "\copy copy_bench FROM '$file'")
 		psql -qX -d "$db" -c CHECKPOINT
 		out=$(seconds "$db" "\copy copy_bench TO '/dev/null'")
-		echo "round $i: $db: COPY FROM $in s, COPY TO $out s"
+		echo "round $i: $db: COPY FROM $in, COPY TO $out"
 	done
 done
 for db in "$@"; do psql -qX -d "$db" -c 'DROP TABLE copy_bench'; done
