@@ -239,7 +239,7 @@ COMMENT ON VIEW vecrecall.planner_stats IS
 CREATE VIEW vecrecall.batch_progress AS
 	SELECT job, op, target, state, message, items, batches, batch_size,
 		last_key, role, pid, started, updated,
-		items / GREATEST(EXTRACT(epoch FROM updated - started), 0.001)::float8
+		items::float8 / GREATEST(EXTRACT(epoch FROM updated - started)::float8, 0.001::float8)
 			AS rows_per_s
 	FROM vecrecall.batch_job;
 COMMENT ON VIEW vecrecall.batch_progress IS
@@ -313,45 +313,45 @@ CREATE FUNCTION vecrecall.batch_optimization(request jsonb) RETURNS jsonb
 BEGIN ATOMIC
 	SELECT CASE
 	WHEN NOT vecrecall._check_keys(
-		pg_catalog.jsonb_build_array(request -> 'request'), 'request',
+		pg_catalog.jsonb_build_array(request OPERATOR(pg_catalog.->) 'request'), 'request',
 		'{calculate_size,optimize_strategy,adapt_dimension,optimize_concurrency}')
 		THEN NULL
-	WHEN request ->> 'request' = 'calculate_size'
+	WHEN request OPERATOR(pg_catalog.->>) 'request' = 'calculate_size'
 		AND vecrecall._check_keys(request, 'request',
 			'{request,item_count,vector_dimension,database_type,op,target,system_resources,limits,optimization_goal}')
 		THEN pg_catalog.to_jsonb(vecrecall.plan_batch(
-			(request ->> 'item_count')::bigint,
-			(request ->> 'vector_dimension')::integer,
-			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
-			COALESCE(request ->> 'target', 'default'),
-			COALESCE(request ->> 'optimization_goal', 'throughput'),
-			request -> 'system_resources', request -> 'limits'))
-	WHEN request ->> 'request' = 'optimize_strategy'
+			(request OPERATOR(pg_catalog.->>) 'item_count')::bigint,
+			(request OPERATOR(pg_catalog.->>) 'vector_dimension')::integer,
+			COALESCE(request OPERATOR(pg_catalog.->>) 'op', request OPERATOR(pg_catalog.->>) 'database_type', 'insert'),
+			COALESCE(request OPERATOR(pg_catalog.->>) 'target', 'default'),
+			COALESCE(request OPERATOR(pg_catalog.->>) 'optimization_goal', 'throughput'),
+			request OPERATOR(pg_catalog.->) 'system_resources', request OPERATOR(pg_catalog.->) 'limits'))
+	WHEN request OPERATOR(pg_catalog.->>) 'request' = 'optimize_strategy'
 		AND vecrecall._check_keys(request, 'request',
 			'{request,current_performance,historical_patterns,database_type,op,target,optimization_goal}')
-		THEN vecrecall.plan_strategy(request -> 'current_performance',
-			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
-			COALESCE(request ->> 'target', 'default'),
-			COALESCE(request ->> 'optimization_goal', 'throughput'))
-	WHEN request ->> 'request' = 'adapt_dimension'
+		THEN vecrecall.plan_strategy(request OPERATOR(pg_catalog.->) 'current_performance',
+			COALESCE(request OPERATOR(pg_catalog.->>) 'op', request OPERATOR(pg_catalog.->>) 'database_type', 'insert'),
+			COALESCE(request OPERATOR(pg_catalog.->>) 'target', 'default'),
+			COALESCE(request OPERATOR(pg_catalog.->>) 'optimization_goal', 'throughput'))
+	WHEN request OPERATOR(pg_catalog.->>) 'request' = 'adapt_dimension'
 		AND vecrecall._check_keys(request, 'request',
 			'{request,base_batch_size,base_dimension,vector_dimension,memory_constraints}')
-		AND vecrecall._check_keys(request -> 'memory_constraints',
+		AND vecrecall._check_keys(request OPERATOR(pg_catalog.->) 'memory_constraints',
 			'memory_constraints', '{available_memory_mb}')
 		THEN pg_catalog.to_jsonb(vecrecall.plan_dimension(
-			(request ->> 'base_batch_size')::integer,
-			(request ->> 'base_dimension')::integer,
-			(request ->> 'vector_dimension')::integer,
-			(request -> 'memory_constraints' ->> 'available_memory_mb')::integer))
+			(request OPERATOR(pg_catalog.->>) 'base_batch_size')::integer,
+			(request OPERATOR(pg_catalog.->>) 'base_dimension')::integer,
+			(request OPERATOR(pg_catalog.->>) 'vector_dimension')::integer,
+			(request OPERATOR(pg_catalog.->) 'memory_constraints' OPERATOR(pg_catalog.->>) 'available_memory_mb')::integer))
 	WHEN vecrecall._check_keys(request, 'request',
 			'{request,total_items,batch_size,vector_dimension,database_type,op,target,system_capacity}')
 		THEN pg_catalog.to_jsonb(vecrecall.plan_concurrency(
-			(request ->> 'total_items')::bigint,
-			(request ->> 'batch_size')::integer,
-			COALESCE(request ->> 'op', request ->> 'database_type', 'insert'),
-			COALESCE(request ->> 'target', 'default'),
-			request -> 'system_capacity',
-			COALESCE((request ->> 'vector_dimension')::integer, 384)))
+			(request OPERATOR(pg_catalog.->>) 'total_items')::bigint,
+			(request OPERATOR(pg_catalog.->>) 'batch_size')::integer,
+			COALESCE(request OPERATOR(pg_catalog.->>) 'op', request OPERATOR(pg_catalog.->>) 'database_type', 'insert'),
+			COALESCE(request OPERATOR(pg_catalog.->>) 'target', 'default'),
+			request OPERATOR(pg_catalog.->) 'system_capacity',
+			COALESCE((request OPERATOR(pg_catalog.->>) 'vector_dimension')::integer, 384)))
 	END;
 END;
 COMMENT ON FUNCTION vecrecall.batch_optimization(jsonb) IS

@@ -364,40 +364,38 @@ job_work(Job *job, int64 size, JobBatch *batch)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
-	PG_TRY()
-		;
-		{
-			SPITupleTable *items;
+	PG_TRY();
+	{
+		SPITupleTable *items;
 
-			job_fetch(job, size, batch);
-			items = SPI_tuptable;
-			if (batch->count > 0)
-			{
-				int rc =
-					SPI_execute_plan(job->work, batch->arrays, NULL, false, 0);
-
-				if (rc < 0)
-					ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-									errmsg("could not execute \"%s\": %s",
-										   job->statement,
-										   SPI_result_code_string(rc))));
-				SPI_freetuptable(SPI_tuptable);
-				job_step(job, batch, size);
-			}
-			SPI_freetuptable(items);
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-		}
-		PG_CATCH();
+		job_fetch(job, size, batch);
+		items = SPI_tuptable;
+		if (batch->count > 0)
 		{
-			MemoryContextSwitchTo(context);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
+			int rc = SPI_execute_plan(job->work, batch->arrays, NULL, false, 0);
+
+			if (rc < 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						 errmsg("could not execute \"%s\": %s", job->statement,
+								SPI_result_code_string(rc))));
+			SPI_freetuptable(SPI_tuptable);
+			job_step(job, batch, size);
 		}
+		SPI_freetuptable(items);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
 	PG_END_TRY();
 	return error;
 }
@@ -548,23 +546,22 @@ vr_run_batches(PG_FUNCTION_ARGS)
 	job = palloc0(sizeof(Job));
 	job->context = CurrentMemoryContext;
 	job_arguments(fcinfo, job);
-	job_prepare_all(job);
 	if (!VrPlannerLockJob(job->name, &job->lock))
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
 						errmsg("job \"%s\" is being carried out by another "
 							   "session",
 							   job->name)));
-	PG_TRY()
-		;
-		{
-			job_start(job);
-			SPI_commit();
-			job_loop(job);
-		}
-		PG_FINALLY();
-		{
-			LockRelease(&job->lock, ExclusiveLock, true);
-		}
+	PG_TRY();
+	{
+		job_prepare_all(job);
+		job_start(job);
+		SPI_commit();
+		job_loop(job);
+	}
+	PG_FINALLY();
+	{
+		LockRelease(&job->lock, ExclusiveLock, true);
+	}
 	PG_END_TRY();
 
 	SPI_freeplan(job->fetch_first);

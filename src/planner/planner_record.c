@@ -377,29 +377,28 @@ VrPlannerRecordHook(const VrBatchObservation *observation)
 				sizeof(record.sqlstate));
 
 	BeginInternalSubTransaction(NULL);
-	PG_TRY()
-		;
-		{
-			VrPlannerStore(&record);
-			ReleaseCurrentSubTransaction();
-		}
-		PG_CATCH();
-		{
-			ErrorData *error;
+	PG_TRY();
+	{
+		VrPlannerStore(&record);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
 
-			MemoryContextSwitchTo(context);
-			error = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(context);
-			CurrentResourceOwner = owner;
-			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-				ReThrowError(error);
-			ereport(DEBUG1, (errmsg_internal("batch of \"%s\" not recorded: %s",
-											 observation->op, error->message)));
-			FreeErrorData(error);
-		}
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(error);
+		ereport(DEBUG1, (errmsg_internal("batch of \"%s\" not recorded: %s",
+										 observation->op, error->message)));
+		FreeErrorData(error);
+	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
