@@ -12,6 +12,7 @@
 #include "base/vr_compat.h"
 #include "base/vr_defs.h"
 #include "distance/distance.h"
+#include "knn/knn.h"
 #include "planner/planner.h"
 #include "quant/quant.h"
 
@@ -89,6 +90,7 @@ _PG_init(void)
 		&module_simd, "auto", PGC_SUSET, 0, ModuleCheckSimd, ModuleAssignSimd,
 		NULL);
 
+	VrKnnInit();
 	VrPlannerInit();
 
 	/* After every definition: what is then unknown is misspelt. */
