@@ -45,13 +45,20 @@ MODULE_big = vecrecall
 S := $(if $(filter-out $(CURDIR),$(TOP)),$(TOP)/)
 objects = $(patsubst $(S)%.c,%.o,$(sort $(wildcard $(1:%=$(S)src/%.c))))
 
-LAYERS = base distance types quant hnsw knn planner
+LAYERS = base distance types quant hnsw knn tiers planner
 OBJS = $(call objects,* $(LAYERS:%=%/*))
+
+# What needs OpenBLAS, a module of its own: a session loads it at its first
+# batch search. WITH_BLAS=no leaves it out; that work is then slower.
+WITH_BLAS = yes
+BLAS_OBJS = $(call objects,blas/*)
+BLAS_MODULE = vecrecall_blas$(DLSUFFIX)
+BLAS_LIBS = -lopenblas
 
 # The install script, in dependency order: fragments of sql/install, one per
 # part of src. The alias has the same objects under pgvector's name and
 # version, and what only pgvector's users look for.
-COMMON_SQL = header vector halfvec sparsevec bit casts hnsw hnsw_functions quant knn planner info
+COMMON_SQL = header vector halfvec sparsevec bit casts hnsw hnsw_functions knn quant tiers planner info
 INSTALL_SQL = guard_vecrecall $(COMMON_SQL)
 ALIAS_SQL = guard_vector $(COMMON_SQL) alias_ivfflat
 ALIASVERSION = 0.8.6
@@ -69,10 +76,12 @@ PROVE_TESTS = test/t/*.pl
 
 # Portable: an instruction set is chosen when the library is loaded, so no
 # -march here. -Bsymbolic: a backend may hold another library with our names.
-PG_CPPFLAGS = -I$(TOP)/src
+PG_CPPFLAGS = -I$(TOP)/src -DVR_DLSUFFIX='"$(DLSUFFIX)"'
 PG_CFLAGS = -MMD -MP -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -Wl,-Bsymbolic -lm
-EXTRA_CLEAN = $(OBJS:.o=.d) vector.control vector--$(ALIASVERSION).sql
+EXTRA_CLEAN = $(OBJS:.o=.d) $(BLAS_OBJS) $(BLAS_OBJS:.o=.d) $(BLAS_MODULE) \
+	vector.control vector--$(ALIASVERSION).sql \
+	build/check build/demo build/unit
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -86,16 +95,32 @@ include $(PGXS)
 src/distance/%.o: CFLAGS += -O3 -fno-math-errno -ffp-contract=off
 src/distance/%.bc: BITCODE_CFLAGS += -ffp-contract=off
 src/quant/%.o: CFLAGS += -O3 -fno-math-errno
+src/types/%.o: CFLAGS += -O3
 
 $(DATA_built): $(call fragments,$(INSTALL_SQL)) $(TOP)/Makefile
 	cat $(call fragments,$(INSTALL_SQL)) > $@
 
-$(OBJS) $(OBJS:.o=.bc): | $(sort $(dir $(OBJS)))
-$(sort $(dir $(OBJS))):
+$(OBJS) $(OBJS:.o=.bc) $(BLAS_OBJS): | $(sort $(dir $(OBJS) $(BLAS_OBJS)))
+$(sort $(dir $(OBJS) $(BLAS_OBJS))):
 	mkdir -p $@
 # Debian's PostgreSQL has no dependency tracking of its own.
 $(OBJS:.o=.bc): %.bc: %.o
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(BLAS_OBJS:.o=.d)
+
+ifeq ($(WITH_BLAS),yes)
+all: $(BLAS_MODULE)
+install: install-blas
+endif
+uninstall: uninstall-blas
+
+# Not through the server's loader, so without its magic block; see src/blas.
+$(BLAS_MODULE): $(BLAS_OBJS)
+	$(CC) $(CFLAGS) $(BLAS_OBJS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@ $(BLAS_LIBS)
+
+install-blas: $(BLAS_MODULE) installdirs
+	$(INSTALL_SHLIB) $(BLAS_MODULE) '$(DESTDIR)$(pkglibdir)/$(BLAS_MODULE)'
+uninstall-blas:
+	rm -f '$(DESTDIR)$(pkglibdir)/$(BLAS_MODULE)'
 
 # The alias: the same library under pgvector's name.
 vector.control: $(S)vecrecall.control $(TOP)/Makefile
@@ -108,12 +133,14 @@ vector--$(ALIASVERSION).sql: $(call fragments,$(ALIAS_SQL)) $(TOP)/Makefile
 alias_dir = $(DESTDIR)$(datadir)/extension
 alias_is_ours = grep -qs '^\# $(EXTENSION) under the name vector' '$(alias_dir)/vector.control'
 
-install-alias: install vector.control vector--$(ALIASVERSION).sql
+# The refusal comes before anything is installed.
+install-alias: all vector.control vector--$(ALIASVERSION).sql
 	@if [ -e '$(alias_dir)/vector.control' ] && ! $(alias_is_ours) && [ '$(FORCE)' != 1 ]; then \
 		echo 'pgvector is installed in $(alias_dir); nothing was changed.' >&2; \
 		echo 'FORCE=1 replaces its control file, so that "CREATE EXTENSION vector" means $(EXTENSION).' >&2; \
 		exit 1; \
 	fi
+	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) install
 	$(INSTALL_DATA) vector.control vector--$(ALIASVERSION).sql '$(alias_dir)/'
 
 uninstall-alias:
@@ -123,6 +150,6 @@ uninstall-alias:
 		echo 'no alias of $(EXTENSION) in $(alias_dir)'; \
 	fi
 
-.PHONY: install-alias uninstall-alias
+.PHONY: install-alias uninstall-alias install-blas uninstall-blas
 
 endif

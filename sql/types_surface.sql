@@ -46,9 +46,4 @@ ORDER BY opcname COLLATE "C", amprocnum;
 SELECT amvalidate(c.oid) FROM pg_opclass c JOIN member ON c.oid = objid AND classid = 'pg_opclass'::regclass
 	WHERE opcname IN ('vector_ops', 'halfvec_ops', 'sparsevec_ops') ORDER BY opcname COLLATE "C";
 
--- Every object has a comment; array types come by themselves.
-SELECT pg_describe_object(classid, objid, 0) AS without_comment FROM member
-WHERE obj_description(objid, classid::regclass::name) IS NULL
-	AND NOT EXISTS (SELECT FROM pg_type WHERE classid = 'pg_type'::regclass AND oid = objid AND typelem <> 0)
-ORDER BY 1;
 DROP VIEW member;

@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include <dlfcn.h>
-
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -17,6 +15,7 @@
 #include "base/vr_compat.h"
 #include "base/vr_defs.h"
 #include "distance/distance.h"
+#include "knn/knn.h"
 
 PG_FUNCTION_INFO_V1(vr_build_info);
 
@@ -32,34 +31,6 @@ InfoAvailableKernels(void)
 		state = accumArrayResult(state, CStringGetTextDatum((*set)->name),
 								 false, TEXTOID, CurrentMemoryContext);
 	return makeArrayResult(state, CurrentMemoryContext);
-}
-
-/*
- * The BLAS of this process and its threads, if one is loaded; the function
- * must not be what loads it. Returns false, setting nothing, if there is none.
- * *threads is 0 where the library has no way to tell.
- */
-static bool
-InfoBlas(const char **name, int *threads)
-{
-	char *(*config)(void) =
-		(char *(*) (void) ) dlsym(RTLD_DEFAULT, "openblas_get_config");
-	int (*count)(void) =
-		(int (*)(void)) dlsym(RTLD_DEFAULT, "openblas_get_num_threads");
-	void *sgemm = dlsym(RTLD_DEFAULT, "cblas_sgemm");
-	Dl_info where;
-
-	if (config != NULL && count != NULL)
-	{
-		*name = config();
-		*threads = count();
-		return true;
-	}
-	if (sgemm == NULL || dladdr(sgemm, &where) == 0)
-		return false;
-	*name = where.dli_fname;
-	*threads = 0;
-	return true;
 }
 
 Datum
@@ -80,11 +51,10 @@ vr_build_info(PG_FUNCTION_ARGS)
 	values[2] = CStringGetTextDatum(PG_VERSION_STR);
 	values[3] = CStringGetTextDatum(VrDistance->name);
 	values[4] = InfoAvailableKernels();
-	if (InfoBlas(&blas, &threads))
+	if (VrKnnBlasState(&blas, &threads))
 	{
 		values[5] = CStringGetTextDatum(blas);
 		values[6] = Int32GetDatum(threads);
-		nulls[6] = threads == 0;
 	}
 	else
 	{

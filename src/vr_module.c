@@ -13,6 +13,8 @@
 #include "base/vr_defs.h"
 #include "distance/distance.h"
 #include "hnsw/hnsw.h"
+#include "knn/knn.h"
+#include "planner/planner.h"
 #include "quant/quant.h"
 
 VR_MODULE_MAGIC("vecrecall", VR_VERSION);
@@ -90,6 +92,8 @@ _PG_init(void)
 		NULL);
 
 	VrHnswInit();
+	VrKnnInit();
+	VrPlannerInit();
 
 	/* After every definition: what is then unknown is misspelt. */
 	MarkGUCPrefixReserved("vecrecall");

@@ -9,6 +9,8 @@
 #ifndef VR_RECORD_H
 #define VR_RECORD_H
 
+#include <math.h>
+
 typedef struct VrBatchObservation
 {
 	const char *op;       /* "knn_exact", "index_build", ... */
@@ -17,13 +19,26 @@ typedef struct VrBatchObservation
 	int64 batch;          /* planned size: queries per tile, rows of an index */
 	int64 rows;           /* items really done, usually equal to batch */
 	int concurrency;      /* processes that did such work at once, at least 1 */
-	double work;          /* work per row relative to the usual, 0 for 1 */
+	double work;          /* work per row relative to the usual, 0 for 1; for
+						   * index_build VrIndexBuildWork() */
 	double seconds;       /* wall time */
 	int64 tokens;         /* 0 where there are none */
 	int64 mem_bytes;      /* peak memory, 0 if unknown */
 	const char *sqlstate; /* five characters, NULL unless failed */
 	bool failed;
 } VrBatchObservation;
+
+/*
+ * Work per row of building an hnsw index, relative to 100,000 rows with m = 16
+ * and ef_construction = 64: each row is a search. The target is the name of the
+ * access method, the batch all rows, the concurrency the processes that built.
+ */
+static inline double
+VrIndexBuildWork(double rows, int m, int ef_construction)
+{
+	return ef_construction / 64.0 * sqrt(m / 16.0) *
+		   (log(rows > 2 ? rows : 2) / log(100000));
+}
 
 /*
  * Records one batch. Never throws for reasons of its own, writes nothing on a

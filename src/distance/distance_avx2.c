@@ -50,9 +50,10 @@ avx2_load_rest(VrDistanceElem elem, const void *p, size_t i, size_t n)
 }
 
 /*
- * sum + term. With float16 among the operands, subtraction and addition are
- * multiply-adds by one, the same to the bit: conversions need the ports that
- * additions go to, on AMD and since Alder Lake on Intel.
+ * sum + term. Some additions are multiply-adds by one, the same to the bit:
+ * additions have ports of their own on AMD and since Alder Lake on Intel, and
+ * these are the scarce ones where a term takes two additions, or a conversion
+ * from float16, which shares them.
  */
 AVX2 VR_DISTANCE_INLINE __m256
 avx2_add_term(VrDistanceTerm term, bool f16, __m256 sum, __m256 a, __m256 b)
@@ -66,7 +67,7 @@ avx2_add_term(VrDistanceTerm term, bool f16, __m256 sum, __m256 a, __m256 b)
 	if (term == VR_TERM_L2SQ)
 		return _mm256_fmadd_ps(d, d, sum);
 	d = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), d);
-	return f16 ? _mm256_fmadd_ps(d, one, sum) : _mm256_add_ps(sum, d);
+	return _mm256_fmadd_ps(d, one, sum);
 }
 
 AVX2 VR_DISTANCE_INLINE float
@@ -103,8 +104,10 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 	for (; i + AVX2_STEP <= n; i += AVX2_STEP)
 		for (k = 0; k < AVX2_SUMS; k++)
 		{
-			const __m256 x = avx2_load(ea, a, i + k * AVX2_WIDTH);
+			__m256 x = avx2_load(ea, a, i + k * AVX2_WIDTH);
 
+			if (count > 1)
+				VR_DISTANCE_KEEP(x);
 			for (r = 0; r < count; r++)
 				s[r][k] =
 					avx2_add_term(term, f16, s[r][k], x,
@@ -330,8 +333,12 @@ avx2_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
 	int r = 0;
 
 	for (; r + AVX2_BATCH <= count; r += AVX2_BATCH)
+	{
+		VrDistancePrefetch(n, rows + r + AVX2_BATCH,
+						   Min(AVX2_BATCH, count - r - AVX2_BATCH));
 		avx2_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
 				  (const void *const *) (rows + r), AVX2_BATCH, out + r);
+	}
 	for (; r < count; r++)
 		out[r] = avx2_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
 }

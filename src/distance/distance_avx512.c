@@ -54,9 +54,10 @@ avx512_mask(size_t count)
 }
 
 /*
- * sum + term. With float16 among the operands, subtraction and addition are
- * multiply-adds by one, the same to the bit: conversions need the ports that
- * additions go to, on AMD and since Alder Lake on Intel.
+ * sum + term. Some additions are multiply-adds by one, the same to the bit:
+ * additions have ports of their own on AMD and since Alder Lake on Intel, and
+ * these are the scarce ones where a term takes two additions, or a conversion
+ * from float16, which shares them.
  */
 AVX512 VR_DISTANCE_INLINE __m512
 avx512_add_term(VrDistanceTerm term, bool f16, __m512 sum, __m512 a, __m512 b)
@@ -70,7 +71,7 @@ avx512_add_term(VrDistanceTerm term, bool f16, __m512 sum, __m512 a, __m512 b)
 	if (term == VR_TERM_L2SQ)
 		return _mm512_fmadd_ps(d, d, sum);
 	d = _mm512_abs_ps(d);
-	return f16 ? _mm512_fmadd_ps(d, one, sum) : _mm512_add_ps(sum, d);
+	return _mm512_fmadd_ps(d, one, sum);
 }
 
 AVX512 VR_DISTANCE_INLINE float
@@ -102,8 +103,10 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 	for (; i + AVX512_STEP <= n; i += AVX512_STEP)
 		for (k = 0; k < AVX512_SUMS; k++)
 		{
-			const __m512 x = avx512_load(ea, a, i + k * AVX512_WIDTH);
+			__m512 x = avx512_load(ea, a, i + k * AVX512_WIDTH);
 
+			if (count > 1)
+				VR_DISTANCE_KEEP(x);
 			for (r = 0; r < count; r++)
 				s[r][k] = avx512_add_term(
 					term, f16, s[r][k], x,
@@ -323,8 +326,12 @@ avx512_batch(VrDistanceTerm term, int n, const float *q,
 	int r = 0;
 
 	for (; r + AVX512_BATCH <= count; r += AVX512_BATCH)
+	{
+		VrDistancePrefetch(n, rows + r + AVX512_BATCH,
+						   Min(AVX512_BATCH, count - r - AVX512_BATCH));
 		avx512_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
 					(const void *const *) (rows + r), AVX512_BATCH, out + r);
+	}
 	for (; r < count; r++)
 		out[r] = avx512_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
 }
@@ -386,6 +393,23 @@ avx512_hamming(int n, const unsigned char *a, const unsigned char *b)
 	return _mm512_reduce_add_epi64(sum);
 }
 
+/* The sums of the elements of x and of y, for less than one after the other. */
+AVX512_POPCNT VR_DISTANCE_INLINE void
+avx512_reduce_two(__m512i x, __m512i y, uint64 *sum_x, uint64 *sum_y)
+{
+	const __m256i x4 = _mm256_add_epi64(_mm512_castsi512_si256(x),
+										_mm512_extracti64x4_epi64(x, 1));
+	const __m256i y4 = _mm256_add_epi64(_mm512_castsi512_si256(y),
+										_mm512_extracti64x4_epi64(y, 1));
+	const __m256i xy4 = _mm256_add_epi64(_mm256_unpacklo_epi64(x4, y4),
+										 _mm256_unpackhi_epi64(x4, y4));
+	const __m128i xy = _mm_add_epi64(_mm256_castsi256_si128(xy4),
+									 _mm256_extracti128_si256(xy4, 1));
+
+	*sum_x = _mm_cvtsi128_si64(xy);
+	*sum_y = _mm_extract_epi64(xy, 1);
+}
+
 AVX512_POPCNT static void
 avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
 			   uint64 *both, uint64 *any)
@@ -419,8 +443,7 @@ avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
 		in_both = avx512_add_bits(in_both, _mm512_and_si512(x, y));
 		in_any = avx512_add_bits(in_any, _mm512_or_si512(x, y));
 	}
-	*both = _mm512_reduce_add_epi64(in_both);
-	*any = _mm512_reduce_add_epi64(in_any);
+	avx512_reduce_two(in_both, in_any, both, any);
 }
 
 /* Everything of a set but the bit kernels. */

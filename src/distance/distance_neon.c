@@ -309,8 +309,12 @@ neon_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
 	int r = 0;
 
 	for (; r + NEON_BATCH <= count; r += NEON_BATCH)
+	{
+		VrDistancePrefetch(n, rows + r + NEON_BATCH,
+						   Min(NEON_BATCH, count - r - NEON_BATCH));
 		neon_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
 				  (const void *const *) (rows + r), NEON_BATCH, out + r);
+	}
 	for (; r < count; r++)
 		out[r] = neon_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
 }

@@ -17,14 +17,17 @@
 #endif
 
 /*
- * Up to this length every set sums in element order, each product rounded by
+ * Up to this length every set sums in element order, each operation rounded by
  * itself: the result is then the one a reader gets by hand, the same on every
- * machine, and pgvector's bit for bit.
+ * machine, and as close to pgvector's as its compiler allows (README.md).
  */
 #define VR_DISTANCE_IN_ORDER 8
 
 /* Bit strings shorter than this, in bytes, are counted word by word. */
 #define VR_DISTANCE_FEW_BYTES 32
+
+/* Lines of 64 bytes of a row in a batch that are asked for in advance. */
+#define VR_DISTANCE_PREFETCH_LINES 8
 
 /*
  * A kernel's body is written once per set, for operands and a term that are
@@ -141,6 +144,23 @@ VrCountFewBytes(size_t n, const unsigned char *a, const unsigned char *b,
 	}
 }
 
+/*
+ * Asks for the first lines of rows that are next. The hardware sees the rest
+ * of a long row coming; asking for all of it costs more in cache than it gains
+ * from memory.
+ */
+VR_DISTANCE_INLINE void
+VrDistancePrefetch(int n, const float *const *rows, int count)
+{
+	const int lines = Min((n + 15) / 16, VR_DISTANCE_PREFETCH_LINES);
+	int r;
+	int l;
+
+	for (r = 0; r < count; r++)
+		for (l = 0; l < lines; l++)
+			VR_PREFETCH(rows[r] + 16 * l);
+}
+
 /* yes where the condition holds, no elsewhere, without a branch. */
 static inline uint32
 VrDistanceSelect(bool condition, uint32 yes, uint32 no)
@@ -150,28 +170,37 @@ VrDistanceSelect(bool condition, uint32 yes, uint32 no)
 	return (yes & mask) | (no & ~mask);
 }
 
+/* value where the condition holds, 0 elsewhere, without a branch. */
+static inline int32
+VrDistanceOnlyIf(bool condition, int32 value)
+{
+	return -(int32) condition & value;
+}
+
 /*
- * Exact. Without branches, so that loops over it vectorise. A NaN keeps its
- * sign and leading payload and becomes quiet, as hardware does.
+ * Exact. Without branches, so that loops over it vectorise, and without
+ * denormals on the way, which a library may have switched off. A NaN keeps its
+ * sign and leading payload and becomes quiet, as hardware does. Signed, since
+ * SSE2 has no unsigned comparison.
  */
 static inline float
 VrHalfToFloatInline(vr_half h)
 {
-	const uint32 sign = (uint32) (h & 0x8000) << 16;
-	const uint32 magnitude = (uint32) (h & 0x7fff) << 13;
-	const uint32 quiet =
-		VrDistanceSelect(magnitude > 0x0f800000, 0x00400000, 0);
-	/* moved from exponent bias 15 to 127, or from 31 to 255 */
-	const uint32 normal = magnitude + 0x38000000;
-	const uint32 special = (magnitude + 0x70000000) | quiet;
-	/* 2^-14 * (1 + m / 1024) less 2^-14 leaves m * 2^-24, normalised */
-	const float small =
-		VrBitsFloat(magnitude + 0x38800000) - VrBitsFloat(0x38800000);
-	const uint32 finite =
-		VrDistanceSelect(magnitude < 0x00800000, VrFloatBits(small), normal);
+	const int32 magnitude = (h & 0x7fff) << 13;
+	const bool denormal = magnitude < 0x00800000;
+	/* exponent bias from 15 to 127; a denormal m becomes 2^-14 (1 + m/1024) */
+	const int32 biased =
+		magnitude + 0x38000000 + VrDistanceOnlyIf(denormal, 0x00800000);
+	/* and m * 2^-24, normalised */
+	const float finite = VrBitsFloat(biased) -
+						 VrBitsFloat(VrDistanceOnlyIf(denormal, 0x38800000));
+	/* the exponent of Inf and NaN goes on to 255 */
+	const uint32 bits = VrFloatBits(finite) +
+						VrDistanceOnlyIf(magnitude >= 0x0f800000, 0x38000000);
 
-	return VrBitsFloat(
-		sign | VrDistanceSelect(magnitude >= 0x0f800000, special, finite));
+	return VrBitsFloat(bits |
+					   VrDistanceOnlyIf(magnitude > 0x0f800000, 0x00400000) |
+					   (uint32) (h & 0x8000) << 16);
 }
 
 /*

@@ -35,17 +35,17 @@ scalar_term(VrDistanceTerm term, float a, float b)
 	return (a - b) * (a - b);
 }
 
-/* Adds the lanes pairwise, which leaves the sum in the first. */
+/* Adds the lanes pairwise. */
 VR_DISTANCE_INLINE float
 scalar_reduce(float *lanes)
 {
-	int width;
-	int l;
+	size_t l;
 
-	for (width = SCALAR_LANES / 2; width > 0; width /= 2)
-		for (l = 0; l < width; l++)
-			lanes[l] += lanes[l + width];
-	return lanes[0];
+	for (l = 0; l < 8; l++)
+		lanes[l] += lanes[l + 8];
+	for (l = 0; l < 4; l++)
+		lanes[l] += lanes[l + 4];
+	return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
 }
 
 VR_DISTANCE_INLINE float
@@ -295,8 +295,7 @@ scalar_batch(VrDistanceTerm term, int n, const float *q,
 
 	for (r = 0; r < count; r++)
 	{
-		if (r + 1 < count)
-			VR_PREFETCH(rows[r + 1]);
+		VrDistancePrefetch(n, rows + r + 1, Min(1, count - r - 1));
 		out[r] = scalar_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
 	}
 }

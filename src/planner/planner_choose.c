@@ -85,10 +85,22 @@ choose_memory(const VrFit *fit, const VrShape *shape, double batch, int n)
 				batch * choose_row_bytes(fit, shape));
 }
 
+/* Seconds of a batch among n, as the disk allows. */
+static double
+choose_seconds(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+			   double batch, int n)
+{
+	double seconds = VrFitSeconds(fit, shape, batch, n);
+
+	if (caps->max_rate > 0)
+		seconds = Max(seconds, n * batch / caps->max_rate);
+	return seconds;
+}
+
 /* Largest batch up to limit whose 95th percentile is within seconds. */
 static int64
-choose_within(const VrFit *fit, const VrShape *shape, int n, double seconds,
-			  int64 limit)
+choose_within(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+			  int n, double seconds, int64 limit)
 {
 	int64 low = 0;
 	int64 high = limit;
@@ -97,7 +109,8 @@ choose_within(const VrFit *fit, const VrShape *shape, int n, double seconds,
 	{
 		int64 middle = low + (high - low + 1) / 2;
 
-		if (VrFitSeconds(fit, shape, (double) middle, n) * fit->r95 <= seconds)
+		if (choose_seconds(fit, shape, caps, (double) middle, n) * fit->r95 <=
+			seconds)
 			low = middle;
 		else
 			high = middle - 1;
@@ -169,43 +182,47 @@ choose_cap(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
 	if (caps->slo > 0)
 		seconds = caps->slo;
 	if (seconds > 0 && cap.batch > 0)
-		choose_lower(&cap,
-					 (double) choose_within(fit, shape, n, seconds, cap.batch),
-					 VR_BOUND_LATENCY);
-	if (caps->lease > 0 && cap.batch > 0)
 		choose_lower(
 			&cap,
-			(double) choose_within(fit, shape, n, caps->lease / 3, cap.batch),
-			VR_BOUND_LEASE);
+			(double) choose_within(fit, shape, caps, n, seconds, cap.batch),
+			VR_BOUND_LATENCY);
+	if (caps->lease > 0 && cap.batch > 0)
+		choose_lower(&cap,
+					 (double) choose_within(fit, shape, caps, n,
+											caps->lease / 3, cap.batch),
+					 VR_BOUND_LEASE);
 	return cap;
 }
 
 /* Rows per second of n workers with such batches. */
 static double
-choose_rate(const VrFit *fit, const VrShape *shape, int64 batch, int n)
+choose_rate(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+			int64 batch, int n)
 {
-	return n * (double) batch / VrFitSeconds(fit, shape, (double) batch, n);
+	return n * (double) batch /
+		   choose_seconds(fit, shape, caps, (double) batch, n);
 }
 
 /* Best rate of n workers, over the grid up to cap. */
 static double
-choose_best_rate(const VrFit *fit, const VrShape *shape, int64 cap, int n)
+choose_best_rate(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+				 int64 cap, int n)
 {
-	double best = choose_rate(fit, shape, cap, n);
+	double best = choose_rate(fit, shape, caps, cap, n);
 
 	for (int64 batch = 1; batch < cap; batch = choose_next(batch))
-		best = Max(best, choose_rate(fit, shape, batch, n));
+		best = Max(best, choose_rate(fit, shape, caps, batch, n));
 	return best;
 }
 
 /* Smallest batch on the grid that gives n workers such a rate, else cap. */
 static int64
-choose_smallest(const VrFit *fit, const VrShape *shape, int64 cap, int n,
-				double rate)
+choose_smallest(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+				int64 cap, int n, double rate)
 {
 	int64 batch = 1;
 
-	while (batch < cap && choose_rate(fit, shape, batch, n) < rate)
+	while (batch < cap && choose_rate(fit, shape, caps, batch, n) < rate)
 		batch = choose_next(batch);
 	return Min(batch, cap);
 }
@@ -214,8 +231,12 @@ choose_smallest(const VrFit *fit, const VrShape *shape, int64 cap, int n,
 static int
 choose_max_workers(const VrFit *fit, const VrPlanCaps *caps)
 {
-	int most = caps->max_concurrency > 0 ? caps->max_concurrency
-										 : fit->traits->max_concurrency;
+	int most;
+
+	if (caps->concurrency > 0)
+		return Min(caps->concurrency, MAX_CONCURRENCY);
+	most = caps->max_concurrency > 0 ? caps->max_concurrency
+									 : fit->traits->max_concurrency;
 
 	if (fit->traits->cpu_bound)
 		most = Min(most, Max(caps->cores, 1));
@@ -234,9 +255,9 @@ choose_describe(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	int n = plan->concurrency;
 	double variance;
 
-	plan->seconds = VrFitSeconds(fit, shape, (double) plan->batch, n);
+	plan->seconds = choose_seconds(fit, shape, caps, (double) plan->batch, n);
 	plan->p95 = plan->seconds * fit->r95;
-	plan->rows_per_second = choose_rate(fit, shape, plan->batch, n);
+	plan->rows_per_second = choose_rate(fit, shape, caps, plan->batch, n);
 	plan->row_bytes = choose_row_bytes(fit, shape);
 	plan->mem_bytes = choose_memory(fit, shape, (double) plan->batch, n);
 	if (caps->items > 0)
@@ -264,6 +285,40 @@ choose_describe(const VrFit *fit, const VrModel *own, const VrShape *shape,
 }
 
 /*
+ * The number of workers with which such a rate takes the least time for a batch
+ * or the least memory over all, whichever is the goal.
+ */
+static int
+choose_cheapest(const VrFit *fit, const VrShape *shape, const VrPlanCaps *caps,
+				int fewest, int most, VrPlannerGoal goal, double rate)
+{
+	double least = INFINITY;
+	int result = fewest;
+
+	for (int n = fewest; n <= most; n++)
+	{
+		int64 cap = choose_cap(fit, shape, caps, n, false).batch;
+		int64 batch;
+		double price;
+
+		if (cap < 1)
+			continue;
+		batch = choose_smallest(fit, shape, caps, cap, n, rate);
+		if (choose_rate(fit, shape, caps, batch, n) < rate)
+			continue;
+		price = goal == VR_GOAL_MEMORY
+					? choose_memory(fit, shape, batch, n)
+					: choose_seconds(fit, shape, caps, batch, n);
+		if (price < least)
+		{
+			least = price;
+			result = n;
+		}
+	}
+	return result;
+}
+
+/*
  * Chooses batch and concurrency. plan->status tells whether anything fits;
  * where it is not VR_PLAN_OK, plan->row_bytes is set and nothing else.
  */
@@ -274,8 +329,7 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	double tokens =
 		shape->tokens_per_row > 0 ? shape->tokens_per_row : fit->tokens_per_row;
 	int most = choose_max_workers(fit, caps);
-	double workers_share =
-		goal == VR_GOAL_LATENCY ? choose_share[goal] : CONCURRENCY_SHARE;
+	int fewest = caps->concurrency > 0 ? most : 1;
 	double best = 0;
 	double rate_of[MAX_CONCURRENCY + 1];
 	ChooseCap cap;
@@ -283,7 +337,7 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 
 	memset(plan, 0, sizeof(VrPlan));
 	plan->row_bytes = choose_row_bytes(fit, shape);
-	if (choose_cap(fit, shape, caps, 1, true).batch < 1)
+	if (choose_cap(fit, shape, caps, fewest, true).batch < 1)
 	{
 		if (caps->max_tokens > 0 && tokens > caps->max_tokens)
 			plan->status = VR_PLAN_NO_TOKENS;
@@ -295,24 +349,32 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	}
 
 	/* Workers first: the fewest that are about as good as any. */
-	for (int n = 1; n <= most; n++)
+	for (int n = fewest; n <= most; n++)
 	{
 		cap = choose_cap(fit, shape, caps, n, false);
-		rate_of[n] =
-			cap.batch < 1 ? 0 : choose_best_rate(fit, shape, cap.batch, n);
+		rate_of[n] = cap.batch < 1
+						 ? 0
+						 : choose_best_rate(fit, shape, caps, cap.batch, n);
 		best = Max(best, rate_of[n]);
 	}
-	plan->concurrency = 1;
-	while (plan->concurrency < most &&
-		   rate_of[plan->concurrency] < workers_share * best)
-		plan->concurrency++;
+	if (goal == VR_GOAL_LATENCY || goal == VR_GOAL_MEMORY)
+		plan->concurrency = choose_cheapest(fit, shape, caps, fewest, most,
+											goal, choose_share[goal] * best);
+	else
+	{
+		plan->concurrency = fewest;
+		while (plan->concurrency < most &&
+			   rate_of[plan->concurrency] < CONCURRENCY_SHARE * best)
+			plan->concurrency++;
+	}
 
 	cap = choose_cap(fit, shape, caps, plan->concurrency, false);
 	plan->batch = Max(cap.batch, 1);
 	if (goal != VR_GOAL_COST)
 	{
-		int64 knee = choose_smallest(fit, shape, plan->batch, plan->concurrency,
-									 choose_share[goal] * best);
+		int64 knee =
+			choose_smallest(fit, shape, caps, plan->batch, plan->concurrency,
+							choose_share[goal] * best);
 		double spread = 0;
 
 		/*
@@ -332,9 +394,9 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	free_knee = fit->traits->max_batch;
 	if (goal != VR_GOAL_COST)
 		free_knee = choose_smallest(
-			fit, shape, free_knee, plan->concurrency,
-			choose_share[goal] *
-				choose_best_rate(fit, shape, free_knee, plan->concurrency));
+			fit, shape, caps, free_knee, plan->concurrency,
+			choose_share[goal] * choose_best_rate(fit, shape, caps, free_knee,
+												  plan->concurrency));
 	plan->knee = (double) free_knee;
 	plan->bound = free_knee > cap.batch ? cap.bound : VR_BOUND_KNEE;
 	cap.batch = plan->batch;
@@ -346,6 +408,42 @@ VrPlanChoose(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	choose_describe(fit, own, shape, caps, plan);
 	if (plan->bound == VR_BOUND_CEILING)
 		plan->source = VR_SOURCE_CEILING;
+}
+
+/*
+ * Chooses the number of workers for batches of a given size. As VrPlanChoose.
+ */
+void
+VrPlanConcurrency(const VrFit *fit, const VrModel *own, const VrShape *shape,
+				  const VrPlanCaps *caps, int64 batch, VrPlan *plan)
+{
+	int most = choose_max_workers(fit, caps);
+	int fits = (int) Min(caps->memory / choose_memory(fit, shape, batch, 1),
+						 (double) MAX_CONCURRENCY);
+	double best = 0;
+
+	memset(plan, 0, sizeof(VrPlan));
+	plan->row_bytes = choose_row_bytes(fit, shape);
+	if (fits < 1)
+	{
+		plan->status = VR_PLAN_NO_MEMORY;
+		return;
+	}
+	plan->batch = batch;
+	plan->bound = most > fits ? VR_BOUND_MEMORY : VR_BOUND_KNEE;
+	most = Min(most, fits);
+	if (caps->items > 0)
+		most = (int) Min(most, (caps->items + batch - 1) / batch);
+	for (int n = 1; n <= most; n++)
+		best = Max(best, choose_rate(fit, shape, caps, batch, n));
+	plan->concurrency = 1;
+	while (plan->concurrency < most &&
+		   choose_rate(fit, shape, caps, batch, plan->concurrency) <
+			   CONCURRENCY_SHARE * best)
+		plan->concurrency++;
+	if (plan->concurrency < most)
+		plan->bound = VR_BOUND_KNEE;
+	choose_describe(fit, own, shape, caps, plan);
 }
 
 /*
@@ -395,10 +493,12 @@ VrPlanExplore(const VrFit *fit, const VrModel *own, const VrShape *shape,
 			VrRandomUniform(random) < up ? plain * 2 : (plain + 1) / 2;
 	}
 	plan->batch = Min(Max(trial.batch, (plain + 1) / 2), plain * 2);
-	plan->concurrency = Min(Max(trial.concurrency, (plan->concurrency + 1) / 2),
-							plan->concurrency * 2);
+	if (caps->concurrency == 0)
+		plan->concurrency =
+			Min(Max(trial.concurrency, (plan->concurrency + 1) / 2),
+				plan->concurrency * 2);
 	cap = choose_cap(fit, shape, caps, plan->concurrency, false);
-	if (cap.batch < 1)
+	if (cap.batch < 1 && caps->concurrency == 0)
 	{
 		plan->concurrency = 1;
 		cap = choose_cap(fit, shape, caps, 1, false);

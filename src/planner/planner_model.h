@@ -180,6 +180,8 @@ typedef struct VrPlanCaps
 	double memory;    /* bytes, over all workers; must be set */
 	int cores;        /* must be set */
 	int max_concurrency;
+	int concurrency; /* not to be planned, but given; 0 otherwise */
+	double max_rate; /* rows per second that the disk takes */
 	VrCeiling ceiling;
 } VrPlanCaps;
 
@@ -251,6 +253,9 @@ extern double VrRandomNormal(VrRandom *random);
 extern void VrPlanChoose(const VrFit *fit, const VrModel *own,
 						 const VrShape *shape, VrPlannerGoal goal,
 						 const VrPlanCaps *caps, VrPlan *plan);
+extern void VrPlanConcurrency(const VrFit *fit, const VrModel *own,
+							  const VrShape *shape, const VrPlanCaps *caps,
+							  int64 batch, VrPlan *plan);
 extern void VrPlanExplore(const VrFit *fit, const VrModel *own,
 						  const VrShape *shape, VrPlannerGoal goal,
 						  const VrPlanCaps *caps, VrRandom *random,

@@ -49,11 +49,14 @@ extern const char *VrOwnKindName(VrOwnKind kind);
 /* The reverse; false, leaving *kind alone, if there is no such name. */
 extern bool VrOwnKindFromName(const char *name, VrOwnKind *kind);
 
-/* What the automatic layout aims for. */
+/*
+ * What the automatic layout aims for: space as a multiple of what an index of
+ * plain float32 vectors takes, up to 512 dimensions and above.
+ */
 typedef enum VrLayoutGoal
 {
-	VR_LAYOUT_FAST, /* <= 1.5x of a plain index to 512 dimensions, 1x above */
-	VR_LAYOUT_LEAN  /* <= 1x to 512 dimensions, about half above */
+	VR_LAYOUT_FAST, /* 1.7 (1.43 at 128, 1.33 at 384) and 1 */
+	VR_LAYOUT_LEAN  /* 1 and about a half, while codes stay usable */
 } VrLayoutGoal;
 
 #define VR_CODE_BITS_AUTO (-1)
@@ -364,7 +367,8 @@ VrEstimate32(const VrQuantQuery *query, float g, const uint8 *block,
 /* One instruction set's kernels. For this folder, its tests and benchmarks. */
 typedef struct VrQuantKernels
 {
-	const char *name; /* "scalar", "avx2", "avx512", "neon" */
+	/* "scalar", "ssse3", "avx2", "avx512-novnni", "avx512", "neon" */
+	const char *name;
 	void (*rotate)(const VrRotation *rot, const float *mean, const float *in,
 				   float *out);
 	/* table, step and bias from q */

@@ -53,6 +53,8 @@ VrQuantAvailable(void)
 		choose_sets[n++] = &VrQuantAvx512;
 	if (choose_has_avx2())
 		choose_sets[n++] = &VrQuantAvx2;
+	if (__builtin_cpu_supports("ssse3"))
+		choose_sets[n++] = &VrQuantSsse3;
 #endif
 #ifdef VR_QUANT_ARM
 	choose_sets[n++] = &VrQuantNeon;

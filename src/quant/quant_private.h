@@ -35,6 +35,7 @@
 extern const VrQuantKernels VrQuantScalar;
 #if defined(__x86_64__)
 #define VR_QUANT_X86
+extern const VrQuantKernels VrQuantSsse3;
 extern const VrQuantKernels VrQuantAvx2;
 extern const VrQuantKernels VrQuantAvx512;
 extern const VrQuantKernels VrQuantAvx512Vnni;

@@ -48,12 +48,8 @@ HalfVecErrorFill(int dim, const float *src)
 static void
 HalfVecFill(VrHalfVec *dst, const float *src)
 {
-	bool bad = false;
-
 	VrDistance->f32_to_f16(dst->dim, src, dst->x);
-	for (int i = 0; i < dst->dim; i++)
-		bad |= !VrHalfIsFinite(dst->x[i]);
-	if (VR_UNLIKELY(bad))
+	if (VR_UNLIKELY(VrTypesAnyHalfNotFinite(dst->dim, dst->x)))
 		HalfVecErrorFill(dst->dim, src);
 }
 

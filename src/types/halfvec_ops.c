@@ -197,7 +197,6 @@ vr_halfvec_l2_normalize(PG_FUNCTION_ARGS)
 	if (norm > 0)
 	{
 		float x[HALFVEC_CHUNK];
-		bool overflow = false;
 
 		for (int start = 0; start < v->dim; start += HALFVEC_CHUNK)
 		{
@@ -208,9 +207,7 @@ vr_halfvec_l2_normalize(PG_FUNCTION_ARGS)
 				x[i] = (float) (x[i] / norm);
 			VrDistance->f32_to_f16(n, x, result->x + start);
 		}
-		for (int i = 0; i < v->dim; i++)
-			overflow |= !VrHalfIsFinite(result->x[i]);
-		if (VR_UNLIKELY(overflow))
+		if (VR_UNLIKELY(VrTypesAnyHalfNotFinite(v->dim, result->x)))
 			VrErrorOverflow();
 	}
 	PG_FREE_IF_COPY(v, 0);
@@ -234,7 +231,7 @@ HalfVecArithmetic(HalfVecOp op, const VrHalfVec *a, const VrHalfVec *b,
 		const vr_half *ha = a->x + start;
 		const vr_half *hb = b->x + start;
 		vr_half *hr = result->x + start;
-		bool suspect = false;
+		bool suspect;
 
 		VrDistance->f16_to_f32(n, ha, x);
 		VrDistance->f16_to_f32(n, hb, y);
@@ -244,9 +241,12 @@ HalfVecArithmetic(HalfVecOp op, const VrHalfVec *a, const VrHalfVec *b,
 									   : x[i] * y[i];
 		VrDistance->f32_to_f16(n, x, hr);
 
-		for (int i = 0; i < n; i++)
-			suspect |= !VrHalfIsFinite(hr[i]) |
-					   (op == HALFVEC_MUL && VrHalfIsZero(hr[i]));
+		suspect = VrTypesAnyHalfNotFinite(n, hr);
+		if (op == HALFVEC_MUL)
+		{
+			for (int i = 0; i < n; i++)
+				suspect |= VrHalfIsZero(hr[i]);
+		}
 		if (VR_LIKELY(!suspect))
 			continue;
 

@@ -8,6 +8,8 @@
  */
 #include "postgres.h"
 
+#include <float.h>
+
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/array.h"
@@ -58,6 +60,18 @@ TypesWritableState(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_ARRAYTYPE_P_COPY(n);
 }
 
+/* Throws if a sum is infinite. A NaN can only have been put in by hand. */
+static void
+TypesCheckSums(int dim, const float8 *sum)
+{
+	int infinite = 0;
+
+	for (int i = 0; i < dim; i++)
+		infinite += (fabs(sum[i]) > DBL_MAX);
+	if (VR_UNLIKELY(infinite > 0))
+		VrErrorOverflow();
+}
+
 /* Argument 0, a state, with one more row added to it. */
 Datum
 VrTypesAccumulate(FunctionCallInfo fcinfo, const char *caller, int dim,
@@ -67,7 +81,6 @@ VrTypesAccumulate(FunctionCallInfo fcinfo, const char *caller, int dim,
 	int state_dim;
 	float8 *sum =
 		unconstify(float8 *, VrTypesAggState(state, caller, &state_dim));
-	bool overflow = false;
 
 	if (state_dim == 0)
 	{
@@ -83,12 +96,8 @@ VrTypesAccumulate(FunctionCallInfo fcinfo, const char *caller, int dim,
 	VrCheckTypmod(state_dim, dim);
 	sum[0] += 1;
 	for (int i = 0; i < dim; i++)
-	{
 		sum[i + 1] += x[i];
-		overflow |= (isinf(sum[i + 1]) != 0);
-	}
-	if (VR_UNLIKELY(overflow))
-		VrErrorOverflow();
+	TypesCheckSums(dim, sum + 1);
 	PG_RETURN_ARRAYTYPE_P(state);
 }
 
@@ -115,7 +124,6 @@ vr_vector_combine(PG_FUNCTION_ARGS)
 	float8 *sum =
 		unconstify(float8 *, VrTypesAggState(state, "vector_combine", &dim));
 	const float8 *add = VrTypesAggState(other, "vector_combine", &other_dim);
-	bool overflow = false;
 
 	TypesCheckStateDim(sum, dim);
 	TypesCheckStateDim(add, other_dim);
@@ -126,12 +134,8 @@ vr_vector_combine(PG_FUNCTION_ARGS)
 
 	VrCheckTypmod(dim, other_dim);
 	for (int i = 0; i <= dim; i++)
-	{
 		sum[i] += add[i];
-		overflow |= (isinf(sum[i]) != 0);
-	}
-	if (VR_UNLIKELY(overflow))
-		VrErrorOverflow();
+	TypesCheckSums(dim, sum + 1);
 	PG_FREE_IF_COPY(other, 1);
 	PG_RETURN_ARRAYTYPE_P(state);
 }

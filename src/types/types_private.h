@@ -65,6 +65,36 @@ VrHalfIsZero(vr_half half)
 }
 
 /*
+ * Whether any of x is an infinity or NaN: its exponent, all ones, carries into
+ * the sign when one is added. In integers, so that the loop becomes vectors.
+ */
+static inline bool
+VrTypesAnyNotFinite(int n, const float *x)
+{
+	uint32 any = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint32 bits;
+
+		memcpy(&bits, &x[i], sizeof(bits));
+		any |= (bits & 0x7FFFFFFF) + 0x00800000;
+	}
+	return (any >> 31) != 0;
+}
+
+/* The same of halves. */
+static inline bool
+VrTypesAnyHalfNotFinite(int n, const vr_half *x)
+{
+	uint16 any = 0;
+
+	for (int i = 0; i < n; i++)
+		any |= (uint16) ((x[i] & 0x7FFF) + 0x0400);
+	return (any >> 15) != 0;
+}
+
+/*
  * Sum of squares in double, in which each square is exact. Four sums keep the
  * adder busy; short inputs are added in order.
  */

@@ -19,6 +19,19 @@ PG_FUNCTION_INFO_V1(vr_sparsevec_to_vector);
 PG_FUNCTION_INFO_V1(vr_vector_accum);
 PG_FUNCTION_INFO_V1(vr_vector_avg);
 
+/* Throws for the first element that is not finite. */
+static inline void
+VectorCheckFinite(const VrVector *v)
+{
+	if (VR_LIKELY(!VrTypesAnyNotFinite(v->dim, v->x)))
+		return;
+	for (int i = 0; i < v->dim; i++)
+	{
+		if (!isfinite(v->x[i]))
+			VrErrorNotFinite(NULL, "vector", v->x[i]);
+	}
+}
+
 /* vector(vector, integer, boolean): applies the type modifier */
 Datum
 vr_vector(PG_FUNCTION_ARGS)
@@ -40,11 +53,7 @@ vr_array_to_vector(PG_FUNCTION_ARGS)
 	VrVector *result = VrVectorMake(dim);
 
 	memcpy(result->x, x, sizeof(float) * dim);
-	for (int i = 0; i < dim; i++)
-	{
-		if (VR_UNLIKELY(!isfinite(x[i])))
-			VrErrorNotFinite(NULL, "vector", x[i]);
-	}
+	VectorCheckFinite(result);
 	PG_FREE_IF_COPY(array, 0);
 	PG_RETURN_POINTER(result);
 }
@@ -119,11 +128,8 @@ vr_vector_avg(PG_FUNCTION_ARGS)
 	VrCheckDimLimit("vector", dim, VR_VECTOR_MAX_DIM);
 	result = VrVectorMake(dim);
 	for (int i = 0; i < dim; i++)
-	{
 		result->x[i] = (float) (sum[i + 1] / sum[0]);
-		if (VR_UNLIKELY(!isfinite(result->x[i])))
-			VrErrorNotFinite(NULL, "vector", result->x[i]);
-	}
+	VectorCheckFinite(result);
 	PG_FREE_IF_COPY(state, 0);
 	PG_RETURN_POINTER(result);
 }

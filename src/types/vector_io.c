@@ -104,8 +104,14 @@ vr_vector_recv(PG_FUNCTION_ARGS)
 		memcpy(&bits, data + sizeof(bits) * i, sizeof(bits));
 		bits = pg_ntoh32(bits);
 		memcpy(&result->x[i], &bits, sizeof(bits));
-		if (VR_UNLIKELY(!isfinite(result->x[i])))
-			VrErrorNotFinite(NULL, "vector", result->x[i]);
+	}
+	if (VR_UNLIKELY(VrTypesAnyNotFinite(dim, result->x)))
+	{
+		for (int i = 0; i < dim; i++)
+		{
+			if (!isfinite(result->x[i]))
+				VrErrorNotFinite(NULL, "vector", result->x[i]);
+		}
 	}
 	PG_RETURN_POINTER(result);
 }

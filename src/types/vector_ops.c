@@ -52,6 +52,14 @@ PG_FUNCTION_INFO_V1(vr_vector_cmp);
 		PG_FREE_IF_COPY(b, 1);                                                 \
 	} while (0)
 
+/* Finite operands give no NaN: what is not finite has overflowed. */
+static inline void
+VectorCheckOverflow(const VrVector *v)
+{
+	if (VR_UNLIKELY(VrTypesAnyNotFinite(v->dim, v->x)))
+		VrErrorOverflow();
+}
+
 /* l2_distance(vector, vector) */
 Datum
 vr_vector_l2_distance(PG_FUNCTION_ARGS)
@@ -170,18 +178,51 @@ vr_vector_l2_normalize(PG_FUNCTION_ARGS)
 
 	if (norm > 0)
 	{
-		bool overflow = false;
-
 		for (int i = 0; i < v->dim; i++)
-		{
 			result->x[i] = (float) (v->x[i] / norm);
-			overflow |= (isinf(result->x[i]) != 0);
-		}
-		if (VR_UNLIKELY(overflow))
-			VrErrorOverflow();
+		VectorCheckOverflow(result);
 	}
 	PG_FREE_IF_COPY(v, 0);
 	PG_RETURN_POINTER(result);
+}
+
+/*
+ * The loops of the arithmetic. Bounds and arrays are parameters, and a sum in
+ * place is a loop of its own: only so does the compiler see that no store
+ * changes what it reads next.
+ */
+static void
+VectorAdd(int n, const float *a, const float *b, float *result)
+{
+	for (int i = 0; i < n; i++)
+		result[i] = a[i] + b[i];
+}
+
+static void
+VectorAddTo(int n, float *a, const float *b)
+{
+	for (int i = 0; i < n; i++)
+		a[i] += b[i];
+}
+
+static void
+VectorSubtract(int n, const float *a, const float *b, float *result)
+{
+	for (int i = 0; i < n; i++)
+		result[i] = a[i] - b[i];
+}
+
+/* Returns how many products are zero. */
+static int
+VectorMultiply(int n, const float *a, const float *b, float *result)
+{
+	int zeros = 0;
+
+	for (int i = 0; i < n; i++)
+		result[i] = a[i] * b[i];
+	for (int i = 0; i < n; i++)
+		zeros += (result[i] == 0);
+	return zeros;
 }
 
 /*
@@ -192,24 +233,20 @@ Datum
 vr_vector_add(PG_FUNCTION_ARGS)
 {
 	VrVector *result;
-	bool overflow = false;
 	VECTOR_ARGS(a, b);
 
 	if (AggCheckCallContext(fcinfo, NULL))
-		result = a;
-	else
-		result = VrVectorMake(a->dim);
-
-	for (int i = 0; i < a->dim; i++)
 	{
-		result->x[i] = a->x[i] + b->x[i];
-		overflow |= (isinf(result->x[i]) != 0);
+		result = a;
+		VectorAddTo(a->dim, a->x, b->x);
 	}
-	if (VR_UNLIKELY(overflow))
-		VrErrorOverflow();
-
-	if (result != a)
+	else
+	{
+		result = VrVectorMake(a->dim);
+		VectorAdd(a->dim, a->x, b->x, result->x);
 		PG_FREE_IF_COPY(a, 0);
+	}
+	VectorCheckOverflow(result);
 	PG_FREE_IF_COPY(b, 1);
 	PG_RETURN_POINTER(result);
 }
@@ -219,17 +256,11 @@ Datum
 vr_vector_sub(PG_FUNCTION_ARGS)
 {
 	VrVector *result;
-	bool overflow = false;
 	VECTOR_ARGS(a, b);
 
 	result = VrVectorMake(a->dim);
-	for (int i = 0; i < a->dim; i++)
-	{
-		result->x[i] = a->x[i] - b->x[i];
-		overflow |= (isinf(result->x[i]) != 0);
-	}
-	if (VR_UNLIKELY(overflow))
-		VrErrorOverflow();
+	VectorSubtract(a->dim, a->x, b->x, result->x);
+	VectorCheckOverflow(result);
 	VECTOR_DONE(a, b);
 	PG_RETURN_POINTER(result);
 }
@@ -239,23 +270,20 @@ Datum
 vr_vector_mul(PG_FUNCTION_ARGS)
 {
 	VrVector *result;
-	bool suspect = false;
+	int zeros;
 	VECTOR_ARGS(a, b);
 
 	result = VrVectorMake(a->dim);
-	for (int i = 0; i < a->dim; i++)
-	{
-		result->x[i] = a->x[i] * b->x[i];
-		suspect |= (isinf(result->x[i]) != 0) | (result->x[i] == 0);
-	}
+	zeros = VectorMultiply(a->dim, a->x, b->x, result->x);
 
-	/* A zero is right if one of its factors is zero. */
-	if (VR_UNLIKELY(suspect))
+	/* The first element out of range counts, and there may be both kinds. */
+	if (VR_UNLIKELY(zeros > 0 || VrTypesAnyNotFinite(result->dim, result->x)))
 	{
 		for (int i = 0; i < a->dim; i++)
 		{
 			if (isinf(result->x[i]))
 				VrErrorOverflow();
+			/* A zero is right if one of its factors is zero. */
 			if (result->x[i] == 0 && a->x[i] != 0 && b->x[i] != 0)
 				VrErrorUnderflow();
 		}

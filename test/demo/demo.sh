@@ -13,11 +13,8 @@ SUM='doctor tooth'
 config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 finish()
 {
-	trap '' INT TERM
-	[ -z "$background" ] || kill "$background" 2>/dev/null
 	vr_cleanup
-	[ -z "$VR_WORK" ] || rm -rf "$VR_WORK/data" "$VR_WORK/data.log" \
-		"$VR_WORK/data.log.initdb"
+	[ -z "$VR_BIN" ] || vr_remove data
 }
 trap finish EXIT
 trap 'echo; exit 130' INT
@@ -43,6 +40,7 @@ query()
 watch()
 {
 	local counts
+	VR_CHILDREN+=("$background")
 	while kill -0 "$background" 2>/dev/null; do
 		counts=$("$VR_BIN/psql" -XqAt -c "$2" 2>/dev/null)
 		case $counts in
@@ -51,13 +49,12 @@ watch()
 		sleep 0.1
 	done
 	wait "$background" || vr_die "$1 failed"
-	background=
 	vr_bar 1 1 "$1"
 }
 
 vr_workdir "$VR_TOP/build/demo"
 vr_mirror "$config" "$VR_WORK/root"
-rm -rf "$VR_WORK/data"
+vr_remove data
 vr_build "$VR_WORK/build.log"
 vr_start data -c shared_buffers=256MB -c maintenance_work_mem=256MB \
 	-c autovacuum=off -c jit=off

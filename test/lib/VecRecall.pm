@@ -17,8 +17,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 use base 'Exporter';
-our @EXPORT = qw(new_node load_data recall recall_at_least index_is_sound
-  query_fails);
+our @EXPORT = qw(new_node has_alias load_data recall recall_at_least
+  index_is_sound query_fails);
 
 # Test scripts get what they all begin with.
 sub import
@@ -48,6 +48,15 @@ END
 	$node->safe_psql('postgres', "CREATE EXTENSION $extension")
 	  if defined $extension;
 	return $node;
+}
+
+# Is the extension installed under pgvector's name too? make check always has
+# it; a server that make installcheck is run against need not.
+sub has_alias
+{
+	chomp(my $share = `pg_config --sharedir`);
+	my $control = "$share/extension/vector.control";
+	return -e $control && slurp_file($control) =~ /vecrecall under the name/;
 }
 
 # Generated vectors: see data.sql.

@@ -14,23 +14,14 @@ cd "$VR_TOP" || exit 1
 groups=${*:-lint unit regress isolation tap}
 config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 log=$VR_TOP/build/check/log
+trap vr_cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+vr_workdir build/check
 rm -rf "$log"
 mkdir -p "$log/tap" "$log/lint"
 : >"$log/results"
 : >"$log/ran"
-
-children=()
-finish()
-{
-	local p
-	trap '' INT TERM
-	for p in "${children[@]}"; do kill -TERM "$p" 2>/dev/null; done
-	wait
-	vr_cleanup
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 wanted()
 {
@@ -92,7 +83,7 @@ run_pg_regress()
 	: >"$log/$group.log"
 	"$@" --outputdir="$out" --bindir="$VR_BIN" --host="$PGHOST" \
 		--port="$PGPORT" --user="$PGUSER" >"$log/$group.log" 2>&1 &
-	children+=($!)
+	VR_CHILDREN+=($!)
 	# The pipe ends with pg_regress.
 	tail -n +1 -f --pid=$! "$log/$group.log" |
 		sed -u -n -E \
@@ -121,13 +112,12 @@ run_pg_regress()
 }
 
 started=$SECONDS
-vr_workdir build/check
 echo "Building for $("$config" --version)"
 vr_mirror "$config" "$VR_WORK/root"
 vr_build "$log/build.log"
 src=$VR_SRC
-grep -A 5 'warning:' "$log/build.log"
-if grep -q 'warning:' "$log/build.log"; then
+grep -A 5 '[0-9]: warning:' "$log/build.log"
+if grep -q '[0-9]: warning:' "$log/build.log"; then
 	result fail build "compiles without warnings"
 	# So that they show again the next time.
 	find "$src/src" -name '*.o' -delete
@@ -162,6 +152,7 @@ fi
 
 pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 if wanted regress || wanted isolation; then
+	vr_remove data
 	vr_start data -c shared_buffers=256MB -c max_wal_size=4GB \
 		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC
 fi
@@ -178,8 +169,11 @@ if wanted isolation; then
 		--inputdir="$src/test/isolation" --dbname=vr_isolation \
 		--load-extension=vecrecall $names
 fi
-for d in "${VR_STARTED[@]}"; do vr_stop_dir "$d"; done
-[ ! -e "$VR_WORK/data.log" ] || cp "$VR_WORK/data.log" "$log/server.log"
+if [ -e "$VR_WORK/data" ]; then
+	vr_stop data
+	cp "$VR_WORK/data.log" "$log/server.log"
+	vr_remove data
+fi
 
 # TAP scripts start servers of their own, as VR_USER; two run at a time.
 run_tap()
@@ -195,7 +189,7 @@ run_tap()
 		PG_TEST_PORT_DIR=$VR_WORK/tap/ports VR_SRC=$src \
 		vr_as perl -I "$pgxs_test/perl" -I "$src/test/lib" "test/t/$1.pl" \
 		>"$log/tap/$1.log" 2>&1 &
-	children+=($!)
+	VR_CHILDREN+=($!)
 	tap_name[$!]=$1
 	cd "$VR_TOP" || return
 }

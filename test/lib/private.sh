@@ -11,7 +11,8 @@
 #
 #   vr_find_pg_config         prints the system's pg_config, or fails
 #   vr_workdir DIR            makes DIR, or a temporary directory if VR_USER
-#                             cannot reach DIR; sets VR_WORK
+#                             cannot reach DIR; sets VR_WORK. Fails if another
+#                             process works in DIR
 #   vr_mirror PG_CONFIG ROOT  makes the private tree; sets VR_PG_CONFIG, VR_BIN
 #   vr_build LOG              builds a copy of the sources below VR_WORK for
 #                             that tree and installs it there; sets VR_SRC
@@ -20,13 +21,21 @@
 #   vr_start NAME [OPTION...] initdb on first use, and start; exports PGHOST,
 #                             PGPORT, PGUSER; "NAME" is a folder of VR_WORK
 #   vr_stop NAME              stops it if it runs; the folder stays
-#   vr_cleanup                stops every server started, removes temporaries
+#   vr_remove NAME            stops it and removes the folder and its logs
+#   vr_cleanup                ends the processes of VR_CHILDREN, stops every
+#                             server started, removes temporaries; for a trap
 
 VR_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 VR_STARTED=()
+VR_CHILDREN=()
 VR_TEMPS=()
 # Nothing here is to wait for a key.
 export PSQL_PAGER=
+# Output is compared and counted: in English, and in the bytes of UTF-8.
+export LC_ALL=C
+unset LANGUAGE
+# A make above this script has job slots and variables that are not ours.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 
 vr_die()
 {
@@ -77,7 +86,10 @@ vr_find_pg_config()
 # temporary directory takes the place of DIR, and goes with vr_cleanup.
 vr_workdir()
 {
-	mkdir -p "$1" && VR_WORK=$(cd "$1" && pwd)
+	mkdir -p "$1" && VR_WORK=$(cd "$1" && pwd) || exit 1
+	# Held until this script and what it started, but for servers, have ended.
+	exec 9>"$VR_WORK/lock"
+	flock -n 9 || vr_die "another run works in $VR_WORK; wait for its end"
 	if ! vr_as test -x "$VR_WORK"; then
 		VR_WORK=$(mktemp -d "${TMPDIR:-/tmp}/vecrecall.XXXXXX")
 		chmod 755 "$VR_WORK"
@@ -180,12 +192,13 @@ vr_build()
 	local log=$1 pid status total
 	VR_SRC=$VR_WORK/src
 	vr_sync
+	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
+		2>/dev/null | grep -c -- ' -c ')
 	: >"$log"
 	# Bitcode is for inlining by the JIT compiler, which none of this uses.
 	make -C "$VR_SRC" -j2 all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" >"$log" 2>&1 &
 	pid=$!
-	total=$(make -n -C "$VR_SRC" all with_llvm=no PG_CONFIG="$VR_PG_CONFIG" \
-		2>/dev/null | grep -c -- ' -c ')
+	VR_CHILDREN+=($pid)
 	while kill -0 $pid 2>/dev/null; do
 		vr_bar "$(grep -c -- ' -c ' "$log")" "$total" Building
 		sleep 0.2
@@ -219,7 +232,7 @@ vr_start()
 	VR_STARTED+=("$dir")
 	(cd / && vr_as "$VR_BIN/pg_ctl" -D "$dir" -l "$log" -w -s start -o "\
 		-c port=$PGPORT -c listen_addresses= -c unix_socket_directories=$PGHOST \
-		-c fsync=off -c full_page_writes=off $*") ||
+		-c fsync=off -c full_page_writes=off $*" 9>&-) ||
 		{ cat "$log" >&2; vr_die "the private server did not start"; }
 }
 
@@ -235,9 +248,21 @@ vr_stop()
 	vr_stop_dir "$VR_WORK/$1"
 }
 
+# A run that was killed may have left its server.
+vr_remove()
+{
+	[ ! -e "$VR_WORK/$1" ] || vr_stop_dir "$VR_WORK/$1" immediate 2>/dev/null
+	rm -rf "$VR_WORK/$1" "$VR_WORK/$1.log" "$VR_WORK/$1.log.initdb"
+}
+
 vr_cleanup()
 {
-	local d
+	local p d
+	trap '' INT TERM
+	# What runs in the background does not hear of Ctrl-C.
+	for p in "${VR_CHILDREN[@]}"; do kill -TERM "$p" 2>/dev/null; done
+	wait
+	VR_CHILDREN=()
 	for d in "${VR_STARTED[@]}"; do
 		vr_stop_dir "$d" immediate 2>/dev/null
 	done

@@ -33,15 +33,20 @@ if [ "$1" = check ]; then
 fi
 [ ${#missing[@]} != 0 ] || exit 0
 
+if ! command -v apt-get >/dev/null; then
+	cat >&2 <<END
+Missing on this machine, by their names in Debian: ${missing[*]}
+Install what your system has in their place, and run this again.
+END
+	exit 1
+fi
 install="apt-get install -y --no-install-recommends ${missing[*]}"
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-	sudo=
-	[ "$(id -u)" = 0 ] || sudo='sudo '
+if [ "$(id -u)" != 0 ]; then
 	cat >&2 <<END
 Missing on this machine: ${missing[*]}
 Install it with
 
-    ${sudo}apt-get update && $sudo$install
+    sudo apt-get update && sudo $install
 
 and run this again.
 END

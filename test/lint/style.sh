@@ -2,12 +2,13 @@
 # style.sh: format and wording that a machine can judge.
 . test/lint/lib.sh
 
-if command -v clang-format >/dev/null; then
+# Versions of clang-format disagree with each other: Debian 12's it is.
+if clang-format --version 2>/dev/null | grep -q 'version 14[.]'; then
 	find src test -name '*.[ch]' | sort |
 		xargs -r clang-format --dry-run -Werror 2>&1 | grep 'error:' |
 		lint_none 'C sources are formatted by .clang-format'
 else
-	echo 'ok - C sources are formatted # skip no clang-format'
+	echo 'ok - C sources are formatted # skip no clang-format 14'
 fi
 
 grep -rnE '[[:space:]]+$' src sql/install test Makefile --include='*.[ch]' \
@@ -19,7 +20,7 @@ grep -rnE '\b(TODO|FIXME|XXX|HACK)\b' src sql/install test Makefile \
 	grep -vE '^test/lint/style.sh|Tt.*Oo.*Dd' |
 	lint_none 'nothing is left to do'
 
-grep -rnE 'march=|ffast-math' Makefile src test/unit 2>/dev/null |
+grep -rnE --include="*.[ch]" --include=Makefile --include="*.mk" "march=|ffast-math" Makefile src test/unit |
 	grep -v 'no -march\|no$' | grep -vE '^[^:]*:[0-9]*:[# /*]' |
 	lint_none 'the build is portable'
 

@@ -4,6 +4,8 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VecRecall;
 
+plan skip_all => 'make install-alias was not run' unless has_alias();
+
 my $node = new_node('alias', extension => 'vector');
 
 is($node->safe_psql('postgres',

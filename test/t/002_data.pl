@@ -49,6 +49,34 @@ END
 		"$kind: nearest to median distance is $contrast");
 }
 
+# Recall, on a type and an index of the server's own: GiST finds the nearest
+# points exactly. Half of them are in pairs, so that the last of k is a tie.
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE spot (id int, p point);
+INSERT INTO spot SELECT id, point(v[1], v[2]) FROM vr_test.vectors('uniform', 500, 2, 1);
+INSERT INTO spot SELECT id + 500, p FROM spot;
+CREATE INDEX spot_p ON spot USING gist (p);
+ANALYZE spot;
+END
+my $points = "SELECT point(v[1], v[2]) FROM vr_test.vectors('uniform', 20, 2, 2)";
+recall_at_least(1, 'an exact index', $node, 'spot', 'p', '<->', 5, $points);
+is(query("SELECT vr_test.recall('spot', 'p', '<->', 2000, \$\$$points\$\$)"), '1',
+	'more wanted than there are');
+is(query("SELECT vr_test.uses_index('SELECT p FROM spot ORDER BY p <-> ''(0,0)'' LIMIT 1', 'spot_p')"),
+	't', 'the plan uses the index');
+# An index of half the rows that claims to have all finds half of them.
+is(query(<<"END"), '0.5', 'half of the rows, half of the recall');
+BEGIN;
+DROP INDEX spot_p;
+CREATE INDEX spot_half ON spot USING gist (p) WHERE id % 2 = 0;
+UPDATE pg_index SET indpred = NULL WHERE indexrelid = 'spot_half'::regclass;
+COMMIT;
+SELECT round(vr_test.recall('spot', 'p', '<->', 100, \$\$$points\$\$)::numeric, 1);
+END
+query('DROP INDEX spot_half');
+query_fails($node, "SELECT vr_test.recall('spot', 'p', '<->', 5, \$\$$points\$\$)",
+	'P0001', 'no index is used', 'no index, no recall');
+
 my ($rc, $out, $err) =
   $node->psql('postgres', "SELECT vr_test.vectors('x', 1, 1, 1)");
 like($err, qr/no such kind/, 'an unknown kind is refused');

@@ -19,7 +19,7 @@ sub as
 		extra_params => [ '-U', $role ], on_error_stop => 1);
 }
 
-for my $extension (qw(vecrecall vector))
+for my $extension ('vecrecall', has_alias() ? 'vector' : ())
 {
 	my ($rc, $out, $err) = as('guest', "CREATE EXTENSION $extension");
 	like($err, qr/permission denied/, "a guest may not install $extension");

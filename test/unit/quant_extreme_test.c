@@ -258,6 +258,56 @@ check_duplicates(void)
 	free(block);
 }
 
+/* Inner product: the extra term of every edge ends up in its estimate. */
+static void
+check_extra(void)
+{
+	enum
+	{
+		DIM = 256
+	};
+	float v[DIM], q[DIM], u[32][DIM];
+	const float *refs[32];
+	float extra[32];
+	VrQuantLayout layout = quant_layout(DIM, VR_OWN_F16, DIM);
+	void *mem = quant_alloc(VrQuantQuerySize(&layout));
+	uint8 *block = quant_alloc(layout.code_bytes);
+	VrEdgeFactors factors;
+	VrQuantQuery *query;
+	double q2;
+	double g;
+	double rms = 0.0;
+	float est[32];
+
+	quant_normals(DIM, v, 1.0f);
+	quant_normals(DIM, q, 1.0f);
+	for (int i = 0; i < 32; i++)
+	{
+		/* norms that differ widely */
+		quant_normals(DIM, u[i], (float) (i + 1) / 8.0f);
+		refs[i] = u[i];
+		extra[i] = (float) -quant_dot(DIM, u[i], u[i]);
+	}
+	g = quant_l2sq(DIM, q, v);
+	q2 = quant_dot(DIM, q, q);
+	VrEdgeBlockEncode(DIM, DIM, v, 32, refs, extra, block, &factors, NULL);
+	query = VrQuantQueryInit(&layout, q, VR_QUERY_CODES, mem);
+	VrEstimate32(query, (float) g, block, &factors, INFINITY, est);
+	for (int i = 0; i < 32; i++)
+	{
+		double exact = -2.0 * quant_dot(DIM, q, u[i]);
+		double error =
+			(est[i] - q2 - exact) / (2.0 * sqrt(g * quant_l2sq(DIM, u[i], v)));
+
+		rms += error * error / 32.0;
+	}
+	rms = sqrt(rms);
+	unit_ok(rms < 1.4 * VrEstimateSigma(DIM, DIM),
+			"inner products of vectors of any norm: rms error %.4f", rms);
+	free(mem);
+	free(block);
+}
+
 int
 main(void)
 {
@@ -284,5 +334,6 @@ main(void)
 	check_scale(1e-30f, VrRotationScale(128e-60));
 	check_scale(1e30f, VrRotationScale(128e60));
 	check_duplicates();
+	check_extra();
 	return unit_done();
 }

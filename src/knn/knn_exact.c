@@ -1,0 +1,241 @@
+/*
+ * knn_exact.c
+ *		vecrecall.knn_exact(): exact search of many queries in one scan.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/vr_record.h"
+#include "knn/knn_private.h"
+
+PG_FUNCTION_INFO_V1(vr_knn_exact);
+
+Tuplestorestate *
+VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+
+	if (result == NULL || !IsA(result, ReturnSetInfo) ||
+		(result->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("set-valued function called in context that "
+							   "cannot accept a set")));
+	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	result->returnMode = SFRM_Materialize;
+	result->setResult = tuplestore_begin_heap(
+		(result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+	result->setDesc = *desc;
+	MemoryContextSwitchTo(old);
+	return result->setResult;
+}
+
+int
+VrKnnCheckK(int k)
+{
+	if (k < 1 || k > VR_KNN_MAX_K)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("k must be between 1 and %d, not %d",
+							   VR_KNN_MAX_K, k)));
+	return k;
+}
+
+/* An argument that must not be NULL. */
+void
+VrKnnCheckNotNull(FunctionCallInfo fcinfo, int arg, const char *name)
+{
+	if (PG_ARGISNULL(arg))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("%s must not be null", name)));
+}
+
+/* What the catalogue says of the table's rows; 0 if nothing. */
+double
+VrKnnTableRows(Oid relid)
+{
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	double rows = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return Max(rows, 0);
+}
+
+static int64
+ExactBudget(void)
+{
+	return (int64) work_mem * 1024;
+}
+
+static void
+ExactPlan(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
+{
+	int64 planned;
+
+	if (!VrKnnPlanSearch(spec, ExactBudget(), workers, plan))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+			 errmsg("work_mem of %d kB is too small for this search", work_mem),
+			 errdetail("The results of one query with k = %d take " //
+					   INT64_FORMAT " kB%s.",
+					   spec->k, (plan->bytes_needed + 1023) / 1024,
+					   workers > 0 ? " in all processes together" : ""),
+			 errhint("Set work_mem to at least '" INT64_FORMAT "kB', or "
+					 "ask for fewer rows.",
+					 (plan->bytes_needed + 1023) / 1024)));
+	/* What the planner has learnt may be a smaller batch, never a larger. */
+	planned = VrPlanSize("knn_exact", VrKnnMetricName(spec->metric), spec->dim,
+						 spec->nqueries, ExactBudget());
+	if (planned > 0 && planned < plan->pass_queries)
+		plan->pass_queries = Max(planned, 1);
+	ereport(DEBUG1,
+			(errmsg_internal(
+				"batch search of %d queries: %d per scan, %s, tiles of %d rows "
+				"x %d queries, %d workers, " INT64_FORMAT " kB",
+				spec->nqueries, plan->pass_queries,
+				plan->tiled ? "products" : "kernels", plan->tile_rows,
+				plan->tiled ? plan->block_queries : 0, workers,
+				plan->bytes / 1024)));
+}
+
+static void
+ExactReturn(const VrKnnTable *table, const VrKnnSpec *spec,
+			const VrKnnSearch *search, int first, int count,
+			Tuplestorestate *store, TupleDesc desc)
+{
+	MemoryContext row = AllocSetContextCreate(
+		CurrentMemoryContext, "vecrecall result row", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(row);
+	int query;
+
+	for (query = 0; query < count; query++)
+	{
+		int n;
+		int i;
+		const VrKnnEntry *entries = VrKnnSearchResult(search, query, &n);
+
+		CHECK_FOR_INTERRUPTS();
+		for (i = 0; i < n; i++)
+		{
+			Datum values[4];
+			bool nulls[4] = {false};
+			double score = VrKnnOrderScore(entries[i].order);
+
+			values[0] = Int32GetDatum(first + query + 1);
+			values[1] = Int32GetDatum(i + 1);
+			values[2] = PointerGetDatum(VrKnnKeyText(table, entries[i].key));
+			values[3] = Float8GetDatum(VrKnnDistance(spec->metric, score));
+			tuplestore_putvalues(store, desc, values, nulls);
+			if (i % 64 == 63)
+				MemoryContextReset(row);
+		}
+		MemoryContextReset(row);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(row);
+}
+
+/* One scan of the table, for queries first.. of the spec. */
+static void
+ExactPass(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
+		  int first, int workers, Tuplestorestate *store, TupleDesc desc)
+{
+	int count = Min(plan->pass_queries, spec->nqueries - first);
+	VrBatchObservation observation = {0};
+	VrKnnSearch *search;
+	instr_time start;
+	instr_time end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	search = VrKnnSearchBegin(spec, plan, first, count, table->keytype);
+	if (workers > 0)
+		workers =
+			VrKnnParallelScan(table, spec, plan, first, count, workers, search);
+	else
+	{
+		VrKnnScan(table, spec, search);
+		VrKnnSearchFinish(search);
+	}
+	ExactReturn(table, spec, search, first, count, store, desc);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+
+	observation.op = "knn_exact";
+	observation.target = VrKnnMetricName(spec->metric);
+	observation.dim = spec->dim;
+	observation.batch = count;
+	observation.rows = count;
+	observation.concurrency = 1 + workers;
+	observation.work = Max(VrKnnSearchRows(search), 1) / 100000.0;
+	observation.seconds = INSTR_TIME_GET_DOUBLE(end);
+	observation.mem_bytes = plan->bytes;
+	VrKnnSearchEnd(search);
+	VrRecordBatch(&observation);
+}
+
+/*
+ * knn_exact(rel regclass, col name, queries vector[], k int, metric text,
+ *			 filter text, key name): not strict, as the last two may be NULL.
+ */
+Datum
+vr_knn_exact(PG_FUNCTION_ARGS)
+{
+	VrKnnTable table;
+	VrKnnSpec spec;
+	VrKnnPlan plan;
+	VrKnnBlock queries;
+	ArrayType *array;
+	TupleDesc desc;
+	Tuplestorestate *store;
+	MemoryContext context;
+	MemoryContext old;
+	int workers;
+	int first;
+
+	VrKnnCheckNotNull(fcinfo, 0, "rel");
+	VrKnnCheckNotNull(fcinfo, 1, "col");
+	VrKnnCheckNotNull(fcinfo, 2, "queries");
+	VrKnnCheckNotNull(fcinfo, 3, "k");
+	VrKnnCheckNotNull(fcinfo, 4, "metric");
+	store = VrKnnReturnSet(fcinfo, &desc);
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "vecrecall knn_exact",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	spec.k = VrKnnCheckK(PG_GETARG_INT32(3));
+	spec.metric = VrKnnMetricFromName(text_to_cstring(PG_GETARG_TEXT_PP(4)));
+	array = PG_GETARG_ARRAYTYPE_P(2);
+	VrKnnBlockFromArray(array, "queries", false, &queries);
+	spec.dim = queries.dim;
+	spec.nqueries = queries.count;
+	spec.queries = queries.x;
+	VrKnnTableOpen(&table, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)),
+				   PG_ARGISNULL(5) ? NULL
+								   : text_to_cstring(PG_GETARG_TEXT_PP(5)),
+				   PG_ARGISNULL(6) ? NULL : NameStr(*PG_GETARG_NAME(6)),
+				   ARR_ELEMTYPE(array), spec.dim);
+
+	workers = VrKnnParallelWorkers(&table, &spec);
+	ExactPlan(&spec, workers, &plan);
+	VrKnnProgressBegin("knn_exact", VrKnnTableRows(table.relid));
+	for (first = 0; first < spec.nqueries; first += plan.pass_queries)
+		ExactPass(&table, &spec, &plan, first, workers, store, desc);
+	VrKnnProgressEnd();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return (Datum) 0;
+}

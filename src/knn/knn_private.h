@@ -1,0 +1,260 @@
+/*
+ * knn_private.h
+ *		What the files of src/knn share. Include after "postgres.h" and "fmgr.h".
+ */
+#ifndef VR_KNN_PRIVATE_H
+#define VR_KNN_PRIVATE_H
+
+#include "access/attnum.h"
+#include "fmgr.h"
+#include "utils/array.h"
+#include "utils/tuplestore.h"
+
+#include "knn/knn.h"
+#include "knn/knn_top.h"
+#include "types/vector.h"
+
+struct RelationData;
+struct TableScanDescData;
+struct TupleTableSlot;
+struct dsm_segment;
+struct shm_toc;
+
+#define VR_KNN_MAX_K 1000000
+
+typedef enum VrKnnMetric
+{
+	VR_KNN_L2,
+	VR_KNN_IP,
+	VR_KNN_COSINE,
+	VR_KNN_L1
+} VrKnnMetric;
+
+/* "l2", "ip", "cosine", "l1"; an error that lists them for anything else. */
+extern VrKnnMetric VrKnnMetricFromName(const char *name);
+
+/* Name for messages. */
+extern const char *VrKnnMetricName(VrKnnMetric metric);
+
+/* knn_blas.c: would VrKnnProducts use BLAS? Loads it to know. */
+extern bool VrKnnBlasUsable(void);
+
+/* ------------------------------------------------ set-returning functions */
+
+/*
+ * Makes the function return a tuplestore of the rows its caller expects, which
+ * must be a composite type; returns it and its descriptor.
+ */
+extern Tuplestorestate *VrKnnReturnSet(FunctionCallInfo fcinfo,
+									   TupleDesc *desc);
+
+/* Errors for k out of range (returned else), and for a NULL argument. */
+extern int VrKnnCheckK(int k);
+extern void VrKnnCheckNotNull(FunctionCallInfo fcinfo, int arg,
+							  const char *name);
+/* Rows of a table as the catalogue has them; 0 if it has not. */
+extern double VrKnnTableRows(Oid relid);
+
+/* ------------------------------------------------------------ arrays (knn_array.c) */
+
+/* Vectors of one dimension as one block of floats, row-major. */
+typedef struct VrKnnBlock
+{
+	int count;
+	int dim;
+	float *x;
+} VrKnnBlock;
+
+/*
+ * The vectors of a one-dimensional vector[] copied into the current memory
+ * context. `what` names the argument in errors: NULL elements, different
+ * dimensions, more than one array dimension and (unless may_be_empty) an empty
+ * array are refused.
+ */
+extern void VrKnnBlockFromArray(ArrayType *array, const char *what,
+								bool may_be_empty, VrKnnBlock *block);
+/* The reverse, as vector[] of the given element type. */
+extern ArrayType *VrKnnBlockToArray(const VrKnnBlock *block, Oid vector_type);
+/* A vector of dim floats in the current memory context. */
+extern VrVector *VrKnnMakeVector(int dim, const float *x);
+
+/* --------------------------------------------------------- search (knn_search.c) */
+
+/*
+ * What a search is for, before its memory is planned. Distances inside are
+ * "scores", doubles that order as the operator's results do: squares for L2,
+ * negated products, distances for the rest.
+ */
+typedef struct VrKnnSpec
+{
+	VrKnnMetric metric;
+	int dim;
+	int nqueries;
+	int k;
+	const float *queries; /* nqueries x dim, row-major */
+} VrKnnSpec;
+
+/* Sizes within a budget of memory. */
+typedef struct VrKnnPlan
+{
+	bool tiled;         /* products of tiles, not one query at a time */
+	int pass_queries;   /* queries of one scan of the table */
+	int block_queries;  /* queries of one product */
+	int tile_rows;      /* rows of one product */
+	int spare;          /* entries per query beyond k before they are cut */
+	int64 bytes;        /* of a search so planned, with its results */
+	int64 bytes_needed; /* smallest that works: one query, one tile */
+} VrKnnPlan;
+
+/*
+ * Plans for a budget in bytes and, with parallel > 0, as many further
+ * processes whose results must fit too. False, with bytes_needed set, if not
+ * even one query fits.
+ */
+extern bool VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
+							VrKnnPlan *plan);
+
+/*
+ * How keys that are not plain 64-bit integers are compared and kept. NULL for
+ * those that are.
+ */
+typedef struct VrKnnKeyType VrKnnKeyType;
+
+typedef struct VrKnnSearch VrKnnSearch;
+
+/*
+ * A search of queries first..first + count - 1 of the spec, in a memory context
+ * of its own below the current one. spec and keytype must live as long.
+ */
+extern VrKnnSearch *VrKnnSearchBegin(const VrKnnSpec *spec,
+									 const VrKnnPlan *plan, int first,
+									 int count, const VrKnnKeyType *keytype);
+
+/*
+ * Offers a row: dim floats, aligned as floats are, not needed after the call.
+ * key is an integer, or a Datum that is copied if kept.
+ */
+extern void VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key);
+
+/*
+ * Processes what is pending and sorts. After it, VrKnnSearchResult gives each
+ * query's rows, nearest first, at most k; they live as long as the search.
+ */
+extern void VrKnnSearchFinish(VrKnnSearch *search);
+extern const VrKnnEntry *VrKnnSearchResult(const VrKnnSearch *search, int query,
+										   int *count);
+/* Merges the sorted results of another process of the same search. */
+extern void VrKnnSearchMerge(VrKnnSearch *search, int query,
+							 const VrKnnEntry *entries, int count);
+extern void VrKnnSearchAddRows(VrKnnSearch *search, int64 rows);
+extern int64 VrKnnSearchRows(const VrKnnSearch *search);
+extern void VrKnnSearchEnd(VrKnnSearch *search);
+
+/* The operator's result for a score. */
+extern double VrKnnDistance(VrKnnMetric metric, double score);
+
+/* One pair's score, by the operators' own kernels and rules. */
+extern double VrKnnScore(VrKnnMetric metric, int dim, const float *query,
+						 const float *row);
+
+/* -------------------------------------------------- sources of rows (knn_source.c) */
+
+/* A table, column and key that passed every check. */
+typedef struct VrKnnTable
+{
+	Oid relid;
+	char *name;        /* qualified and quoted */
+	AttrNumber column; /* the vectors */
+	Oid column_type;   /* vector or halfvec, or its array element type */
+	bool half;         /* halfvec */
+	AttrNumber key;    /* 0: the row's ctid */
+	Oid key_type;
+	VrKnnKeyType *keytype; /* NULL: fits 64 bits, by value and as integer */
+	char *filter;          /* SQL condition or NULL */
+	bool plain;            /* may be scanned without the executor */
+} VrKnnTable;
+
+/*
+ * Opens and checks; the lock (AccessShareLock) stays to the end of the
+ * transaction. `vector_type` is the type of the queries, whose schema names
+ * halfvec too.
+ */
+extern void VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
+						   const char *filter, const char *key, Oid vector_type,
+						   int dim);
+
+/*
+ * The filter is one SQL expression, or an error says that it is not. Its type
+ * is checked when the query is planned. knn_filter.c
+ */
+extern void VrKnnCheckFilter(const char *filter);
+
+/* Text of a key for output, in the current memory context. */
+extern text *VrKnnKeyText(const VrKnnTable *table, int64 key);
+
+/* Keys that are no integers. A copy is made in the current memory context. */
+extern int VrKnnKeyCompare(const VrKnnKeyType *keytype, Datum a, Datum b);
+extern Datum VrKnnKeyCopy(const VrKnnKeyType *keytype, Datum key);
+extern void VrKnnKeyFree(const VrKnnKeyType *keytype, Datum key);
+
+/*
+ * What is done with a row: x, of dim floats, and a key of its kind (see
+ * VrKnnEntry) are valid during the call.
+ */
+typedef void (*VrKnnRowCallback)(void *arg, int dim, const float *x, int64 key);
+
+/* Turns rows of a table into floats. */
+typedef struct VrKnnReader
+{
+	const VrKnnTable *table;
+	VrKnnRowCallback callback;
+	void *arg;
+	int dim;               /* 0: what the first row has */
+	float *scratch;        /* for one row */
+	float *copy;           /* for one row of halfvec, to align it */
+	MemoryContext detoast; /* reset per row that needed it */
+	int64 rows;            /* so far; rows with a NULL vector do not count */
+} VrKnnReader;
+
+extern void VrKnnReaderInit(VrKnnReader *reader, const VrKnnTable *table,
+							int dim, VrKnnRowCallback callback, void *arg);
+extern void VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key);
+extern void VrKnnReaderSlot(VrKnnReader *reader, struct TupleTableSlot *slot);
+extern void VrKnnReaderEnd(VrKnnReader *reader);
+
+/* Calls back for every row of the table that passes the filter, in this process. */
+extern void VrKnnRead(VrKnnReader *reader);
+/* The same for a scan that the caller began and ends. */
+extern void VrKnnReadScan(VrKnnReader *reader, struct RelationData *rel,
+						  struct TableScanDescData *scan);
+/* A callback: arg is a VrKnnSearch. */
+extern void VrKnnOfferRow(void *arg, int dim, const float *x, int64 key);
+/* Feeds them to a search. */
+extern void VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec,
+					  VrKnnSearch *search);
+
+/* ----------------------------------------- several processes (knn_parallel.c) */
+
+/* Further processes worth starting for a search; 0 for none. */
+extern int VrKnnParallelWorkers(const VrKnnTable *table, const VrKnnSpec *spec);
+/*
+ * VrKnnScan and VrKnnSearchFinish by this process and up to `workers` others,
+ * of which the number that came is returned. Queries first.. of the spec, as
+ * many as the search has, which is `count`.
+ */
+extern int VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
+							 const VrKnnPlan *plan, int first, int count,
+							 int workers, VrKnnSearch *search);
+
+/* The entry point of a worker. */
+extern PGDLLEXPORT void vr_knn_parallel_main(struct dsm_segment *seg,
+											 struct shm_toc *toc);
+
+/* -------------------------------------------------- progress (knn_progress.c) */
+
+/* total may be 0 for unknown. Begin and end frame the reports. */
+extern void VrKnnProgressBegin(const char *what, int64 total);
+extern void VrKnnProgressReport(int64 rows);
+extern void VrKnnProgressEnd(void);
+
+#endif /* VR_KNN_PRIVATE_H */

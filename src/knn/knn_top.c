@@ -1,0 +1,149 @@
+/*
+ * knn_top.c
+ *		Selection and sorting of (score, key) entries: see knn_top.h.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "knn/knn_private.h"
+
+static inline int
+TopCompare(const VrKnnKeyType *keytype, const VrKnnEntry *a,
+		   const VrKnnEntry *b)
+{
+	if (a->order != b->order)
+		return a->order < b->order ? -1 : 1;
+	if (keytype == NULL)
+		return a->key < b->key ? -1 : a->key > b->key;
+	return VrKnnKeyCompare(keytype, (Datum) a->key, (Datum) b->key);
+}
+
+int
+VrKnnEntryCompare(const VrKnnKeyType *keytype, const VrKnnEntry *a,
+				  const VrKnnEntry *b)
+{
+	return TopCompare(keytype, a, b);
+}
+
+static inline void
+TopSwap(VrKnnEntry *a, VrKnnEntry *b)
+{
+	VrKnnEntry t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
+/*
+ * Reorders so that e[nth] is what sorting would put there, with nothing greater
+ * before it and nothing smaller after. Hoare's selection; the middle of three
+ * as pivot keeps sorted input, which tables in key order give, from being slow.
+ */
+static void
+TopSelect(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
+{
+	int low = 0;
+	int high = n - 1;
+
+	while (low < high)
+	{
+		int middle = low + (high - low) / 2;
+		int i = low;
+		int j = high;
+		VrKnnEntry pivot;
+
+		if (TopCompare(keytype, &e[middle], &e[low]) < 0)
+			TopSwap(&e[middle], &e[low]);
+		if (TopCompare(keytype, &e[high], &e[low]) < 0)
+			TopSwap(&e[high], &e[low]);
+		if (TopCompare(keytype, &e[high], &e[middle]) < 0)
+			TopSwap(&e[high], &e[middle]);
+		pivot = e[middle];
+		while (i <= j)
+		{
+			while (TopCompare(keytype, &e[i], &pivot) < 0)
+				i++;
+			while (TopCompare(keytype, &pivot, &e[j]) < 0)
+				j--;
+			if (i <= j)
+				TopSwap(&e[i++], &e[j--]);
+		}
+		if (nth <= j)
+			high = j;
+		else if (nth >= i)
+			low = i;
+		else
+			return;
+	}
+}
+
+void
+VrKnnTopCut(VrKnnTop *top)
+{
+	int i;
+
+	if (top->used < top->k)
+		return;
+	if (top->used > top->k)
+		TopSelect(top->keytype, top->entries, top->used, top->k - 1);
+	else
+	{
+		int worst = 0;
+
+		for (i = 1; i < top->used; i++)
+			if (TopCompare(top->keytype, &top->entries[i],
+						   &top->entries[worst]) > 0)
+				worst = i;
+		TopSwap(&top->entries[worst], &top->entries[top->k - 1]);
+	}
+	if (top->keytype != NULL)
+		for (i = top->k; i < top->used; i++)
+			VrKnnKeyFree(top->keytype, (Datum) top->entries[i].key);
+	top->used = top->k;
+	top->bounded = true;
+	top->bound = top->entries[top->k - 1];
+}
+
+bool
+VrKnnTopAppend(VrKnnTop *top, uint64 order, int64 key)
+{
+	VrKnnEntry entry;
+
+	entry.order = order;
+	entry.key = key;
+	if (top->bounded && TopCompare(top->keytype, &entry, &top->bound) >= 0)
+		return false;
+	if (top->keytype != NULL)
+		entry.key = (int64) VrKnnKeyCopy(top->keytype, (Datum) key);
+	top->entries[top->used++] = entry;
+	if (top->used < top->capacity && (top->used != top->k || top->bounded))
+		return false;
+	VrKnnTopCut(top);
+	return true;
+}
+
+#define ST_SORT TopSortIntegers
+#define ST_ELEMENT_TYPE VrKnnEntry
+#define ST_COMPARE(a, b) TopCompare(NULL, a, b)
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+#define ST_SORT TopSortKeys
+#define ST_ELEMENT_TYPE VrKnnEntry
+#define ST_COMPARE(a, b, keytype) TopCompare(keytype, a, b)
+#define ST_COMPARE_ARG_TYPE const VrKnnKeyType
+#define ST_SCOPE static
+#define ST_DEFINE
+#include "lib/sort_template.h"
+
+void
+VrKnnTopSort(VrKnnTop *top)
+{
+	VrKnnTopCut(top);
+	if (top->keytype == NULL)
+		TopSortIntegers(top->entries, top->used);
+	else
+		TopSortKeys(top->entries, top->used, top->keytype);
+}
