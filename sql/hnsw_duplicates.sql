@@ -16,7 +16,8 @@ SET enable_seqscan = off;
 SELECT vr_test.every_row('d', 'v', '<->', '''[1,2,3]''');
 -- Equals come together, before others.
 SELECT count(DISTINCT id), max(d) FROM (SELECT id, v <-> '[1,2,3]' AS d FROM d ORDER BY v <-> '[1,2,3]' LIMIT 10000) s;
-SELECT v FROM (SELECT v FROM d ORDER BY v <-> '[1,2,3]' LIMIT 10003) s WHERE v <> '[1,2,3]' ORDER BY v;
+SELECT round((v <-> '[1,2,3]')::numeric, 3) AS d FROM (SELECT v FROM d ORDER BY v <-> '[1,2,3]' LIMIT 10003) s
+WHERE v <> '[1,2,3]' ORDER BY d;
 SET hnsw.iterative_scan = off;
 SELECT count(*) >= 10000 AS all_equals FROM (SELECT id FROM d ORDER BY v <-> '[1,2,3]') s;
 RESET hnsw.iterative_scan;

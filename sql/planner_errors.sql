@@ -81,10 +81,6 @@ SET vecrecall.planner = maybe;
 SET vecrecall.planner_explore_fraction = 2;
 SET vecrecall.audit = maybe;
 
-SELECT * FROM vecrecall.plan_layout(0, 10);
-SELECT * FROM vecrecall.plan_layout(16001, 10);
-SELECT * FROM vecrecall.plan_layout(3, -1);
-SELECT * FROM vecrecall.plan_layout(3, 10, 'real[]');
 
 CREATE TABLE planner_t (id int, v vector(3), w vector);
 SELECT * FROM vecrecall.plan_index_build('planner_t', 'x', 'btree');

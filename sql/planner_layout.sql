@@ -1,12 +1,4 @@
 -- Layouts and index builds
-SELECT * FROM vecrecall.plan_layout(384, 1000000);
-SELECT type_name, index_form, bytes_per_row, rows_per_page, toasted, table_bytes, hnsw_bytes
-FROM vecrecall.plan_layout(1536, 1000000);
-SELECT DISTINCT type_name, dim, toasted, bytes_per_row, rows_per_page
-FROM unnest('{vector,halfvec,bit}'::text[]) AS type, unnest('{1,128,498,499,996,1000,3000,16000}'::int[]) AS dim,
-	LATERAL vecrecall.plan_layout(dim, 1000, type) ORDER BY 1, 2;
-SELECT * FROM vecrecall.plan_layout(384, 0);
-SELECT count(*) FROM vecrecall.plan_layout(NULL, 10);
 
 -- Against tables as they are: within a twentieth
 CREATE FUNCTION planner_size(type text, dim int, n int) RETURNS bigint LANGUAGE plpgsql AS $$

@@ -279,17 +279,6 @@ GRANT EXECUTE ON PROCEDURE vecrecall.run_batches(text, text, text, text, integer
 
 -- Storage and indexes
 
-CREATE FUNCTION vecrecall.plan_layout(dim integer, rows bigint,
-	type text DEFAULT 'vector',
-	OUT type_name text, OUT index_form text, OUT bytes_per_row integer,
-	OUT rows_per_page integer, OUT toasted boolean, OUT table_bytes bigint,
-	OUT hnsw_bytes bigint, OUT advice text)
-	RETURNS SETOF record
-	AS 'MODULE_PATHNAME', 'vr_plan_layout'
-	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 3;
-COMMENT ON FUNCTION vecrecall.plan_layout(integer, bigint, text) IS
-	'what a table (id bigint, value) and an hnsw index with m = 16 will take, for each form of the index';
-
 CREATE FUNCTION vecrecall.plan_index_build(rel regclass, col name,
 	am text DEFAULT 'hnsw', params jsonb DEFAULT NULL)
 	RETURNS TABLE (setting text, value text, why text, est_bytes bigint,

@@ -275,43 +275,39 @@ BuildGetSegment(Size size)
 	dsm_segment *volatile seg = NULL;
 
 	CurrentResourceOwner = own;
-	PG_TRY()
-		;
-		{
-			seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
-			if (seg != NULL)
-				dsm_pin_mapping(seg);
-		}
-		PG_CATCH();
-		{
-			ErrorData *error;
+	PG_TRY();
+	{
+		seg = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+		if (seg != NULL)
+			dsm_pin_mapping(seg);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
 
-			MemoryContextSwitchTo(cxt);
-			error = CopyErrorData();
-			FlushErrorState();
-			/* Only what says that there is no room; a cancel goes on. */
-			if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-				ReThrowError(error);
-			CurrentResourceOwner = outer;
-			ResourceOwnerRelease(own, RESOURCE_RELEASE_BEFORE_LOCKS, false,
-								 false);
-			ResourceOwnerRelease(own, RESOURCE_RELEASE_LOCKS, false, false);
-			ResourceOwnerRelease(own, RESOURCE_RELEASE_AFTER_LOCKS, false,
-								 false);
-			ResourceOwnerDelete(own);
-			own = NULL;
-			seg = NULL;
-			ereport(
-				NOTICE,
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		/* Only what says that there is no room; a cancel goes on. */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			error->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(error);
+		CurrentResourceOwner = outer;
+		ResourceOwnerRelease(own, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+		ResourceOwnerRelease(own, RESOURCE_RELEASE_LOCKS, false, false);
+		ResourceOwnerRelease(own, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+		ResourceOwnerDelete(own);
+		own = NULL;
+		seg = NULL;
+		ereport(NOTICE,
 				(errmsg("hnsw index is built without parallel workers: there "
 						"is no shared memory of %zu MB",
 						size / 1048576),
 				 errdetail("%s", error->message),
 				 errhint("Give the server a larger /dev/shm (docker: "
 						 "--shm-size).")));
-			FreeErrorData(error);
-		}
+		FreeErrorData(error);
+	}
 	PG_END_TRY();
 	CurrentResourceOwner = outer;
 	if (own != NULL)

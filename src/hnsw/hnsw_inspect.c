@@ -352,6 +352,36 @@ vr_hnsw_last_index_scan(PG_FUNCTION_ARGS)
 
 /* ------------------------------------------------------------ plan_layout */
 
+/*
+ * Pages per value of so many full TOAST chunks and a last one: chunks come one
+ * after another, and what does not fit the page begins the next.
+ */
+static double
+InspectToastPages(uint32 full, uint32 full_bytes, uint32 rest_bytes)
+{
+	const int values = 64;
+	uint32 room = BLCKSZ - SizeOfPageHeaderData;
+	uint32 left = 0;
+	int pages = 0;
+	int i;
+	uint32 j;
+
+	for (i = 0; i < values; i++)
+		for (j = 0; j < full + (rest_bytes > 0); j++)
+		{
+			uint32 bytes =
+				(j < full ? full_bytes : rest_bytes) + sizeof(ItemIdData);
+
+			if (bytes > left)
+			{
+				pages++;
+				left = room;
+			}
+			left -= bytes;
+		}
+	return (double) pages / values;
+}
+
 /* Bytes of a table row of an id and a value, its TOAST included. */
 static double
 InspectHeapRow(uint32 value_bytes, bool *toasted)
@@ -371,14 +401,13 @@ InspectHeapRow(uint32 value_bytes, bool *toasted)
 	{
 		uint32 full = (value_bytes + 4) / TOAST_MAX_CHUNK_SIZE;
 		uint32 rest = (value_bytes + 4) % TOAST_MAX_CHUNK_SIZE;
-		Size head = MAXALIGN(SizeofHeapTupleHeader) + 12;
+		uint32 head = MAXALIGN(SizeofHeapTupleHeader) + 12;
 
-		/* Four full chunks to a page; 24 bytes of index for each. */
-		row += full * (BLCKSZ / 4.0 + 24);
-		if (rest > 0)
-			row +=
-				(MAXALIGN(head + rest) + sizeof(ItemIdData)) * BLCKSZ / page +
-				24;
+		/* The index of the chunks takes some 32 bytes for each. */
+		row += InspectToastPages(full, MAXALIGN(head + TOAST_MAX_CHUNK_SIZE),
+								 rest > 0 ? MAXALIGN(head + rest) : 0) *
+			   BLCKSZ;
+		row += (full + (rest > 0)) * 32;
 	}
 	return row;
 }

@@ -88,31 +88,30 @@ VrHnswCheckReadable(VrHnswCheck *c, BlockNumber from, BlockNumber to, bool tell)
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(cxt);
-	PG_TRY()
-		;
-		{
-			for (; block < to; block++)
-				ReleaseBuffer(ReadBuffer(c->index, block));
-			ReleaseCurrentSubTransaction();
-		}
-		PG_CATCH();
-		{
-			ErrorData *error;
+	PG_TRY();
+	{
+		for (; block < to; block++)
+			ReleaseBuffer(ReadBuffer(c->index, block));
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
 
-			MemoryContextSwitchTo(cxt);
-			error = CopyErrorData();
-			/* A cancel goes on; so does whatever is not about the file. */
-			if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED &&
-				error->sqlerrcode != ERRCODE_IO_ERROR)
-				PG_RE_THROW();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			good = false;
-			if (tell)
-				VERIFY_FAULT(c, block, VR_CHECK_NO_ITEM,
-							 "page cannot be read: %s", error->message);
-			FreeErrorData(error);
-		}
+		MemoryContextSwitchTo(cxt);
+		error = CopyErrorData();
+		/* A cancel goes on; so does whatever is not about the file. */
+		if (error->sqlerrcode != ERRCODE_DATA_CORRUPTED &&
+			error->sqlerrcode != ERRCODE_IO_ERROR)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		good = false;
+		if (tell)
+			VERIFY_FAULT(c, block, VR_CHECK_NO_ITEM, "page cannot be read: %s",
+						 error->message);
+		FreeErrorData(error);
+	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
 	CurrentResourceOwner = owner;
