@@ -47,3 +47,29 @@ AS 'MODULE_PATHNAME', 'vr_hnsw_plan_layout'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vecrecall.plan_layout(int, bigint, text, int) IS
 'size of an hnsw index, by storage and precision, and of a table of an id and a value; sparsevec is taken to have 64 elements';
+
+-- What distances cost: reading a vector from TOAST takes far longer than
+-- computing with it, and the planner should know.
+
+CREATE FUNCTION vecrecall.distance_support(internal) RETURNS internal
+AS 'MODULE_PATHNAME', 'vr_distance_support'
+LANGUAGE C STRICT;
+COMMENT ON FUNCTION vecrecall.distance_support(internal) IS 'planner support: cost of a distance';
+
+ALTER FUNCTION l2_distance(vector, vector) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION vector_negative_inner_product(vector, vector) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION cosine_distance(vector, vector) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION l1_distance(vector, vector) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION inner_product(vector, vector) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION l2_distance(halfvec, halfvec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION halfvec_negative_inner_product(halfvec, halfvec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION cosine_distance(halfvec, halfvec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION l1_distance(halfvec, halfvec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION inner_product(halfvec, halfvec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION l2_distance(sparsevec, sparsevec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION sparsevec_negative_inner_product(sparsevec, sparsevec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION cosine_distance(sparsevec, sparsevec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION l1_distance(sparsevec, sparsevec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION inner_product(sparsevec, sparsevec) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION hamming_distance(bit, bit) SUPPORT vecrecall.distance_support;
+ALTER FUNCTION jaccard_distance(bit, bit) SUPPORT vecrecall.distance_support;

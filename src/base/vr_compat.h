@@ -54,6 +54,13 @@
 #define VrSetAmCanBuildParallel(am) ((void) (am))
 #endif
 
+/* 18 counts disabled nodes; before, infinite costs say that a path is no use. */
+#if PG_VERSION_NUM >= 180000
+#define VrSetDisabled(indexpath) ((indexpath)->path.disabled_nodes = 2)
+#else
+#define VrSetDisabled(indexpath) ((void) (indexpath))
+#endif
+
 /* 16 put one function in the place of one per kind of object. */
 #if PG_VERSION_NUM >= 160000
 #define VrOwnsRelation(rel, user)                                              \

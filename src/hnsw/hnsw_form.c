@@ -19,6 +19,7 @@
 #include "common/hashfn.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/float.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -32,6 +33,9 @@
 
 /* The rotation and levels of an index for which no seed was given. */
 #define VR_HNSW_DEFAULT_SEED UINT64CONST(0x766563726563616c)
+
+/* Plain distances stay within this. */
+#define FORM_FARTHEST 3e38f
 
 /* What the first support function says. */
 typedef struct FormClass
@@ -382,6 +386,17 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 	meta->tid_free = VR_HNSW_NO_BLOCK;
 }
 
+static double
+FormNorm2(int n, const float *x)
+{
+	double norm2 = 0;
+	int i;
+
+	for (i = 0; i < n; i++)
+		norm2 += (double) x[i] * (double) x[i];
+	return norm2;
+}
+
 /* Sets up what a quantised index needs to transform vectors. */
 static void
 FormPrepareQuantised(VrHnswIndex *idx, const VrHnswMetaPageData *meta,
@@ -405,6 +420,7 @@ FormPrepareQuantised(VrHnswIndex *idx, const VrHnswMetaPageData *meta,
 	{
 		idx->mean = MemoryContextAlloc(idx->cxt, idx->dim * sizeof(float));
 		memcpy(idx->mean, mean, idx->dim * sizeof(float));
+		idx->mean_norm = sqrt(FormNorm2(idx->dim, mean)) * meta->scale;
 	}
 }
 
@@ -539,14 +555,11 @@ VrHnswOpenNew(Relation index, const VrHnswMetaPageData *meta, const float *mean)
 
 /* Divides n floats by their norm; false if that is zero. */
 static bool
-FormNormalise(int n, float *x)
+FormNormalise(int n, float *x, double norm2)
 {
-	double norm2 = 0;
 	double inverse;
 	int i;
 
-	for (i = 0; i < n; i++)
-		norm2 += (double) x[i] * (double) x[i];
 	if (norm2 <= 0)
 		return false;
 	inverse = 1.0 / sqrt(norm2);
@@ -555,9 +568,12 @@ FormNormalise(int n, float *x)
 	return true;
 }
 
-/* A vector or halfvec as floats, palloc'd; normalised for cosine. */
+/*
+ * A vector or halfvec as floats, palloc'd; normalised for cosine. *norm2 is
+ * the squared norm it came with, for cosine and inner product.
+ */
 static float *
-FormFloats(const VrHnswIndex *idx, Datum datum)
+FormFloats(const VrHnswIndex *idx, Datum datum, double *norm2)
 {
 	float *x = palloc(idx->dim * sizeof(float));
 
@@ -579,7 +595,10 @@ FormFloats(const VrHnswIndex *idx, Datum datum)
 		if ((Pointer) v != DatumGetPointer(datum))
 			pfree(v);
 	}
-	if (idx->metric == VR_METRIC_COSINE && !FormNormalise(idx->dim, x))
+	*norm2 = 1;
+	if (idx->metric == VR_METRIC_COSINE || idx->metric == VR_METRIC_IP)
+		*norm2 = FormNorm2(idx->dim, x);
+	if (idx->metric == VR_METRIC_COSINE && !FormNormalise(idx->dim, x, *norm2))
 	{
 		pfree(x);
 		return NULL;
@@ -591,7 +610,8 @@ FormFloats(const VrHnswIndex *idx, Datum datum)
 static bool
 FormDense(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 {
-	float *x = FormFloats(idx, datum);
+	double norm2;
+	float *x = FormFloats(idx, datum, &norm2);
 
 	if (x == NULL)
 		return false;
@@ -633,7 +653,8 @@ FormSparse(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 	if ((Pointer) v != DatumGetPointer(datum))
 		pfree(v);
 	out->data = (const char *) data;
-	return idx->metric != VR_METRIC_COSINE || FormNormalise(nnz, x);
+	return idx->metric != VR_METRIC_COSINE ||
+		   FormNormalise(nnz, x, FormNorm2(nnz, x));
 }
 
 static bool
@@ -656,13 +677,25 @@ FormBits(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 }
 
 /*
+ * Whether the operator computes with vectors of that squared norm, in float32,
+ * as precisely as VrHnswLowerBound takes for granted. Beyond that it overflows,
+ * or rounds a norm to a few bits.
+ */
+static bool
+FormIsOrdinary(const VrHnswIndex *idx, double norm2)
+{
+	return norm2 < 1e37 && (idx->metric != VR_METRIC_COSINE || norm2 > 1e-30);
+}
+
+/*
  * A quantised value: centred, rotated, encoded, and decoded again, so that
  * codes are computed from what records hold.
  */
 static bool
 FormQuantised(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 {
-	float *x = FormFloats(idx, datum);
+	double norm2;
+	float *x = FormFloats(idx, datum, &norm2);
 	int padded = idx->layout.padded;
 	float *rotated;
 	char *own;
@@ -674,15 +707,17 @@ FormQuantised(const VrHnswIndex *idx, Datum datum, VrHnswValue *out)
 	out->bytes = hash_bytes((unsigned char *) x, idx->dim * sizeof(float));
 	if (idx->metric == VR_METRIC_IP)
 	{
-		float s = idx->rotation.scale;
+		double scale = idx->rotation.scale;
 
-		out->norm2 =
-			Min(VrDistance->ip_f32(idx->dim, x, x), 1e37f / (s * s)) * s * s;
+		out->norm2 = (float) Min(norm2 * scale * scale, 1e37);
 	}
 	VrRotate(&idx->rotation, idx->mean, x, rotated);
 	pfree(x);
 	VrOwnEncode(idx->layout.own_kind, padded, rotated, &out->head, own);
 	VrOwnDecode(idx->layout.own_kind, padded, &out->head, own, rotated);
+	/* Its distance bounds nothing, and a scan hears that from the error. */
+	if (!FormIsOrdinary(idx, norm2))
+		out->head.err = 1e37f;
 	out->data = own;
 	out->rotated = rotated;
 	return true;
@@ -735,12 +770,13 @@ VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull, VrHnswValue *out)
 	memset(out, 0, sizeof(*out));
 	if (idx->form == VR_FORM_QUANTISED)
 	{
-		float *x = isnull ? NULL : FormFloats(idx, datum);
+		double norm2;
+		float *x = isnull ? NULL : FormFloats(idx, datum, &norm2);
 
 		if (x == NULL)
 			x = palloc0(idx->dim * sizeof(float));
 		else
-			out->ordered = true;
+			out->ordered = FormIsOrdinary(idx, norm2);
 		out->norm2 = VrDistance->ip_f32(idx->dim, x, x) * idx->rotation.scale *
 					 idx->rotation.scale;
 		out->rotated = palloc(idx->layout.padded * sizeof(float));
@@ -764,32 +800,41 @@ VrHnswFormQuery(VrHnswIndex *idx, Datum datum, bool isnull, VrHnswValue *out)
 /*
  * What the operator's result is at least, for a row whose own value is at
  * distance d from the query (as hits have it): the triangle inequality, with
- * room for the rounding of rotation and operator. err is how far the own value
- * is off: as a norm, or for inner product as a difference of d. qnorm2 is the
- * query's uncentred squared norm, scaled. For an index scan's recheck.
+ * room for the rounding of centring, rotation and operator. Squares below
+ * float32's range are lost, here (scaled) and in the operator (unscaled). err is how far the own value is off: as
+ * a norm, or for inner product as a difference of d. qnorm2 is the query's
+ * uncentred squared norm, scaled. For an index scan's recheck.
  */
 double
 VrHnswLowerBound(const VrHnswIndex *idx, float qnorm2, double d, double err)
 {
 	double scale = idx->rotation.scale;
+	double size = sqrt(qnorm2) + idx->mean_norm;
 	double low;
 
 	switch (idx->metric)
 	{
 		case VR_METRIC_L2:
 			low = sqrt(Max(d, 0));
-			low -= err + 4e-6 * (sqrt(qnorm2) + low);
-			return Max(low, 0) / scale;
+			low -= err + 4e-6 * (size + low) + 1e-18;
+			low = Max(low / scale - 1e-20, 0);
+			break;
 		case VR_METRIC_COSINE:
 			low = sqrt(Max(d, 0)) / scale;
 			low -= err / scale + 4e-6 * (1 + low);
 			low = Max(low, 0);
-			return Max(low * low / 2 - 4e-6, 0);
+			low = Max(low * low / 2 - 4e-6, 0);
+			break;
 		default:
 			low = (d - qnorm2) / 2;
-			low -= err / 2 + 4e-6 * (qnorm2 + fabs(d));
-			return low / (scale * scale);
+			low -= err / 2 + 4e-6 * (size * size + fabs(d)) + 1e-36;
+			low = low / (scale * scale) - 1e-40;
+			break;
 	}
+	/* A value out of the ordinary, or an infinite distance. */
+	if (err >= 1e36 || isnan(low))
+		return -get_float8_infinity();
+	return low;
 }
 
 /* Distance of sparse values as records hold them. */
@@ -816,7 +861,7 @@ FormSparseDistance(const VrHnswIndex *idx, const char *a, const char *b)
 
 /*
  * Distance of two plain values, ordered as the operator's: squared for L2, the
- * negative inner product for that and for cosine. Not NaN.
+ * negative inner product for that and for cosine. Finite, below FLT_MAX.
  */
 float
 VrHnswDistance(const VrHnswIndex *idx, const char *a, uint32 abytes,
@@ -876,7 +921,10 @@ VrHnswDistance(const VrHnswIndex *idx, const char *a, uint32 abytes,
 			}
 			break;
 	}
-	return unlikely(isnan(d)) ? FLT_MAX : d;
+	/* Sums that overflow: searches compare with FLT_MAX. */
+	if (unlikely(!(d < FORM_FARTHEST)))
+		return FORM_FARTHEST;
+	return Max(d, -FORM_FARTHEST);
 }
 
 /* Whether an attribute column's words tell its values apart. */

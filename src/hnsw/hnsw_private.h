@@ -110,7 +110,8 @@ typedef struct VrHnswIndex
 	/* quantised form */
 	VrQuantLayout quant;
 	VrRotation rotation;
-	float *mean; /* dim floats, or NULL for zero */
+	float *mean;      /* dim floats, or NULL for zero */
+	double mean_norm; /* of it, scaled */
 
 	/* Where each block was last seen in shared buffers; 0 is unknown. */
 	Buffer *hints;

@@ -305,6 +305,9 @@ SearchError(const VrHnswIndex *idx, const VrHnswOwnHead *head, float g)
 {
 	if (idx->metric != VR_METRIC_IP)
 		return head->own.err;
+	/* Out of the ordinary: see hnsw_form.c. */
+	if (unlikely(head->own.err >= 1e36f))
+		return head->own.err;
 	g = Max(g, 0);
 	return 2 * head->own.err * sqrtf(g) + 8e-6f * g;
 }

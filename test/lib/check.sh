@@ -154,7 +154,8 @@ pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 if wanted regress || wanted isolation; then
 	vr_remove data
 	vr_start data -c shared_buffers=256MB -c max_wal_size=4GB \
-		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC
+		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC \
+		-c max_prepared_transactions=10
 fi
 if wanted regress; then
 	names=$(chosen $(ls sql/*.sql 2>/dev/null | sed 's,^sql/,,; s/\.sql$//'))

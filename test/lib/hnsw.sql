@@ -83,7 +83,7 @@ BEGIN
 							tbl, col, op, query, n) LOOP
 		i := i + 1;
 		-- What the index stores may be coarser than what the table does.
-		IF d < last - abs(last) * 1e-2 THEN
+		IF d < last AND d < last - abs(last) * 1e-2 THEN
 			RETURN format('row %s at %s after %s', i, d, last);
 		END IF;
 		last := d;
