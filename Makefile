@@ -100,9 +100,10 @@ src/types/%.o: CFLAGS += -O3
 $(DATA_built): $(call fragments,$(INSTALL_SQL)) $(TOP)/Makefile
 	cat $(call fragments,$(INSTALL_SQL)) > $@
 
-$(OBJS) $(OBJS:.o=.bc) $(BLAS_OBJS): | $(sort $(dir $(OBJS) $(BLAS_OBJS)))
-$(sort $(dir $(OBJS) $(BLAS_OBJS))):
-	mkdir -p $@
+# Built elsewhere. By rules, VPATH would find the folders of the sources.
+ifneq ($(S),)
+$(shell mkdir -p $(sort $(dir $(OBJS) $(BLAS_OBJS))))
+endif
 # Debian's PostgreSQL has no dependency tracking of its own.
 $(OBJS:.o=.bc): %.bc: %.o
 -include $(OBJS:.o=.d) $(BLAS_OBJS:.o=.d)
