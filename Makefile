@@ -95,6 +95,7 @@ include $(PGXS)
 src/distance/%.o: CFLAGS += -O3 -fno-math-errno -ffp-contract=off
 src/distance/%.bc: BITCODE_CFLAGS += -ffp-contract=off
 src/quant/%.o: CFLAGS += -O3 -fno-math-errno
+src/knn/%.o: CFLAGS += -O3 -fno-math-errno
 src/types/%.o: CFLAGS += -O3
 
 $(DATA_built): $(call fragments,$(INSTALL_SQL)) $(TOP)/Makefile

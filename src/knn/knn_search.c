@@ -15,9 +15,13 @@
 #include "postgres.h"
 
 #include <math.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
@@ -311,39 +315,53 @@ SearchMeasure(VrKnnSearch *search, int query, int row)
 		SearchSetLimit(search, query);
 }
 
+/*
+ * Bit i is set unless product[i] + slope * weight[i] < limit, for the n <= 64
+ * rows from there. With hundreds of results per query most strides have a row
+ * that is near enough, so what counts is to find it without looking at each.
+ */
+static inline uint64
+SearchNear(int n, const float *product, const float *weight, float slope,
+		   float limit)
+{
+	uint64 near = 0;
+	int i = 0;
+
+#ifdef __SSE2__
+	const __m128 slopes = _mm_set1_ps(slope);
+	const __m128 limits = _mm_set1_ps(limit);
+
+	for (; i + 4 <= n; i += 4)
+	{
+		__m128 sum = _mm_add_ps(_mm_loadu_ps(product + i),
+								_mm_mul_ps(slopes, _mm_loadu_ps(weight + i)));
+
+		near |= (uint64) _mm_movemask_ps(_mm_cmpnlt_ps(sum, limits)) << i;
+	}
+#endif
+	for (; i < n; i++)
+		near |= (uint64) !(product[i] + slope * weight[i] < limit) << i;
+	return near;
+}
+
 /* Finds the rows of a tile that their products with a query do not refuse. */
 static void
 SearchSelect(VrKnnSearch *search, int query, const float *product)
 {
-	const float *weight = search->weight;
-	const int rows = search->rows;
-	int i = 0;
+	int first;
 
-	while (i < rows)
+	for (first = 0; first < search->rows; first += SEARCH_STRIDE)
 	{
-		const float slope = search->slope[query];
-		const float limit = search->limit[query];
-		const int end = Min(i + SEARCH_STRIDE, rows);
-		int j;
+		uint64 near = SearchNear(Min(SEARCH_STRIDE, search->rows - first),
+								 product + first, search->weight + first,
+								 search->slope[query], search->limit[query]);
 
-		if (end - i == SEARCH_STRIDE)
-		{
-			int near = 0;
-
-			/* No branch inside, so that the compiler makes vectors of it. */
-			for (j = 0; j < SEARCH_STRIDE; j++)
-				near |= !(product[i + j] + slope * weight[i + j] < limit);
-			if (!near)
-			{
-				i = end;
-				continue;
-			}
-		}
 		/* The limit may rise meanwhile; the old one refuses less. */
-		for (j = i; j < end; j++)
-			if (!(product[j] + slope * weight[j] < limit))
-				SearchMeasure(search, query, j);
-		i = end;
+		while (near != 0)
+		{
+			SearchMeasure(search, query, first + pg_rightmost_one_pos64(near));
+			near &= near - 1;
+		}
 	}
 }
 

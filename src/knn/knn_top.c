@@ -35,22 +35,27 @@ TopSwap(VrKnnEntry *a, VrKnnEntry *b)
 	*b = t;
 }
 
+/* Below this a range is sorted by insertion. */
+#define TOP_FEW 16
+
 /*
  * Reorders so that e[nth] is what sorting would put there, with nothing greater
- * before it and nothing smaller after. Hoare's selection; the middle of three
- * as pivot keeps sorted input, which tables in key order give, from being slow.
+ * before it and nothing smaller after. The partition has no branch on a
+ * comparison: on random entries a predictor is wrong every other time, which
+ * costs more than the moves. The middle of three as pivot keeps sorted input,
+ * which tables in key order give, from being slow.
  */
-static void
-TopSelect(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
+static inline void
+TopSelectInline(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
 {
 	int low = 0;
 	int high = n - 1;
+	int i;
+	int j;
 
-	while (low < high)
+	while (high - low >= TOP_FEW)
 	{
 		int middle = low + (high - low) / 2;
-		int i = low;
-		int j = high;
 		VrKnnEntry pivot;
 
 		if (TopCompare(keytype, &e[middle], &e[low]) < 0)
@@ -59,23 +64,47 @@ TopSelect(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
 			TopSwap(&e[high], &e[low]);
 		if (TopCompare(keytype, &e[high], &e[middle]) < 0)
 			TopSwap(&e[high], &e[middle]);
-		pivot = e[middle];
-		while (i <= j)
+		TopSwap(&e[middle], &e[high]);
+		pivot = e[high];
+		j = low;
+		for (i = low; i < high; i++)
 		{
-			while (TopCompare(keytype, &e[i], &pivot) < 0)
-				i++;
-			while (TopCompare(keytype, &pivot, &e[j]) < 0)
-				j--;
-			if (i <= j)
-				TopSwap(&e[i++], &e[j--]);
+			VrKnnEntry t = e[i];
+			int less =
+				keytype == NULL
+					? (t.order < pivot.order) |
+						  ((t.order == pivot.order) & (t.key < pivot.key))
+					: TopCompare(keytype, &t, &pivot) < 0;
+
+			e[i] = e[j];
+			e[j] = t;
+			j += less;
 		}
-		if (nth <= j)
-			high = j;
-		else if (nth >= i)
-			low = i;
-		else
+		TopSwap(&e[j], &e[high]);
+		if (nth == j)
 			return;
+		if (nth < j)
+			high = j - 1;
+		else
+			low = j + 1;
 	}
+	for (i = low + 1; i <= high; i++)
+	{
+		VrKnnEntry t = e[i];
+
+		for (j = i; j > low && TopCompare(keytype, &t, &e[j - 1]) < 0; j--)
+			e[j] = e[j - 1];
+		e[j] = t;
+	}
+}
+
+static void
+TopSelect(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
+{
+	if (keytype == NULL)
+		TopSelectInline(NULL, e, n, nth);
+	else
+		TopSelectInline(keytype, e, n, nth);
 }
 
 void
