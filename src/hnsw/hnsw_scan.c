@@ -15,6 +15,7 @@
 
 #include <float.h>
 
+#include "access/heaptoast.h"
 #include "access/relscan.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -315,6 +316,27 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 	s->budget = 0;
 }
 
+/*
+ * Whether the executor is to settle the order by the heap's vectors. By
+ * default where the index holds less than float16 of them, and where it costs
+ * nothing: reading a value back from TOAST takes as long as a few visits.
+ */
+static bool
+ScanWantsRerank(const HnswScanState *so)
+{
+	const VrHnswIndex *idx = so->idx;
+	bool coarse = idx->layout.own_kind != VR_OWN_F32 &&
+				  idx->layout.own_kind != VR_OWN_F16;
+	bool toasted =
+		VrHnswPlainBytes(idx->type, idx->dim, 0) + 8 > TOAST_TUPLE_THRESHOLD;
+
+	if (idx->form != VR_FORM_QUANTISED || !so->query.ordered)
+		return false;
+	if (vr_hnsw_rerank == VR_RERANK_AUTO)
+		return coarse || (idx->layout.own_kind == VR_OWN_F16 && !toasted);
+	return vr_hnsw_rerank == VR_RERANK_ON;
+}
+
 /* The first pass. */
 static void
 ScanStart(IndexScanDesc scan, HnswScanState *so)
@@ -354,10 +376,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	VrHnswFormQuery(so->idx, scan->orderByData[0].sk_argument,
 					(scan->orderByData[0].sk_flags & SK_ISNULL) != 0,
 					&so->query);
-	so->rerank = so->idx->form == VR_FORM_QUANTISED && so->query.ordered &&
-				 (vr_hnsw_rerank == VR_RERANK_ON ||
-				  (vr_hnsw_rerank == VR_RERANK_AUTO &&
-				   so->idx->layout.own_kind != VR_OWN_F32));
+	so->rerank = ScanWantsRerank(so);
 	ScanMakeFilter(scan, so);
 	s->filter = so->filter.nkeys > 0 ? &so->filter : NULL;
 	s->resumable = so->mode != VR_ITERATIVE_OFF;
