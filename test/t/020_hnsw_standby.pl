@@ -56,7 +56,7 @@ sub same
 
 same('as built');
 my $id = 1000;
-for my $round (1 .. 4)
+for my $round (1 .. 3)
 {
 	$primary->safe_psql('postgres', <<"END");
 INSERT INTO t SELECT $id + id, v, id % 7 FROM vr_test.vectors('clustered', 150, 16, 1 + $round);
