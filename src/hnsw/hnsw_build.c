@@ -123,6 +123,7 @@ BuildFlush(BuildState *b, bool full)
 	if (b->leader)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
 									 VR_BUILD_PHASE_WRITE);
+	VrHnswJoin(&b->image_inserter);
 	VrHnswImageFlush(b->image, &b->page_store);
 	if (b->leader)
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,
@@ -543,7 +544,10 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 		state.local = mem;
 		BuildScan(&state, NULL);
 	}
-	BuildFlush(&state, false);
+	if (state.image->shared->flushed)
+		VrHnswJoin(&state.page_inserter);
+	else
+		BuildFlush(&state, false);
 	if (RelationNeedsWAL(index))
 	{
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE,

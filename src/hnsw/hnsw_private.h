@@ -415,6 +415,9 @@ extern bool vr_hnsw_insert(Relation index, Datum *values, bool *isnull,
 						   IndexUniqueCheck check, bool unchanged,
 						   IndexInfo *info);
 
+/* ---- hnsw_join.c */
+extern void VrHnswJoin(VrHnswInserter *ins);
+
 /* ---- hnsw_build.c */
 extern IndexBuildResult *vr_hnsw_build(Relation heap, Relation index,
 									   IndexInfo *info);
