@@ -1,0 +1,134 @@
+# Builds: cancelled at any time they leave nothing; without shared memory they
+# go on alone; equal seeds make equal files.
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use VecRecall;
+
+# Small segments, so that the limit on files below is none for WAL.
+my $node = new_node('build',
+	init => [ extra => ['--wal-segsize=1'] ],
+	conf => <<'END');
+log_line_prefix = '<%e> '
+dynamic_shared_memory_type = mmap
+min_parallel_table_scan_size = 0
+max_parallel_maintenance_workers = 2
+maintenance_work_mem = '64MB'
+autovacuum = off
+END
+load_hnsw($node);
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE t (id int, v vector(400));
+INSERT INTO t SELECT id, v FROM vr_test.vectors('uniform', 600, 400, 1);
+CREATE TABLE small (id int, v vector(24), k int);
+INSERT INTO small SELECT id, v, id % 5 FROM vr_test.vectors('clustered', 1500, 24, 2);
+ALTER TABLE t SET (parallel_workers = 2);
+ALTER TABLE small SET (parallel_workers = 2);
+CHECKPOINT;
+END
+my $data = $node->data_dir;
+my $files = "$data/base/" . $node->safe_psql('postgres', "SELECT oid FROM pg_database WHERE datname = 'postgres'");
+
+# Files of the database, and segments of shared memory.
+sub left_over
+{
+	# Files of dropped relations go with the next checkpoint.
+	$node->safe_psql('postgres', 'CHECKPOINT');
+	my %kept = map { $_ => 1 } split(/\n/, $node->safe_psql('postgres',
+			"SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) > 0"));
+	my @relations = grep { /^(\d+)/ && !$kept{$1} } slurp_dir($files);
+	my @segments = grep { /^mmap/ } slurp_dir("$data/pg_dynshmem");
+	return join(' ', @relations, @segments);
+}
+sub slurp_dir { return grep { !/^\./ } PostgreSQL::Test::Utils::slurp_dir(shift); }
+my $clean = left_over();
+
+# How long a build takes here, then times within that.
+for my $how ([ 'in parallel', '' ], [ 'alone', 'SET max_parallel_maintenance_workers = 0;' ],
+	[ 'in little memory', "SET maintenance_work_mem = '1MB'; SET client_min_messages = warning;" ])
+{
+	my $ms = $node->safe_psql('postgres', <<"END");
+$how->[1]
+SELECT clock_timestamp() AS before \\gset
+CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
+SELECT ceil(extract(epoch FROM clock_timestamp() - :'before') * 1000);
+DROP INDEX t_v;
+END
+	my $cancelled = 0;
+	for my $part (map { $_ / 8 } 1 .. 8)
+	{
+		my $timeout = int($ms * $part) || 1;
+		my ($rc, $out, $err) = $node->psql('postgres',
+			"$how->[1] SET statement_timeout = $timeout; CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)");
+		$cancelled++ if $err =~ /canceling statement due to statement timeout/;
+		$node->safe_psql('postgres', 'DROP INDEX IF EXISTS t_v');
+	}
+	cmp_ok($cancelled, '>', 0, "$how->[0]: $cancelled of 8 builds were cancelled");
+	is(left_over(), $clean, "$how->[0]: no file and no shared memory is left");
+	is($node->safe_psql('postgres',
+			"SELECT count(*) FROM pg_locks WHERE relation IN ('t'::regclass) OR locktype = 'page'"),
+		'0', "$how->[0]: no lock is left");
+}
+
+# Terminated, and failing at the last row.
+$node->psql('postgres', <<'END');
+SELECT set_config('x.pid', pg_backend_pid()::text, false);
+CREATE FUNCTION die(v vector) RETURNS vector LANGUAGE plpgsql IMMUTABLE AS
+$$ BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN v; END $$;
+CREATE INDEX ON small USING hnsw ((die(v)::vector(24)) vector_l2_ops);
+END
+$node->safe_psql('postgres', "INSERT INTO t VALUES (0, array_fill(7, '{400}'))");
+query_fails($node, "CREATE INDEX ON t USING hnsw ((CASE id WHEN 0 THEN v / v ELSE v END::vector(400)) vector_l2_ops);",
+	'42883', 'operator does not exist', 'an expression that is none');
+query_fails($node, "CREATE INDEX ON t USING hnsw ((array_fill((1 / id)::real, '{400}')::vector(400)) vector_l2_ops);",
+	'22012', 'division by zero', 'an expression that fails at the last row');
+is(left_over(), $clean, 'failed builds leave nothing');
+
+# No shared memory of that size: files may not grow that far.
+SKIP:
+{
+	skip 'no prlimit', 6 if system('prlimit --version >/dev/null 2>&1') != 0;
+	for my $kind (qw(mmap posix))
+	{
+		$node->append_conf('postgresql.conf', "dynamic_shared_memory_type = $kind");
+		$node->restart;
+		my $pid = (split /\n/, PostgreSQL::Test::Utils::slurp_file("$data/postmaster.pid"))[0];
+		system('prlimit', "--fsize=" . 2560 * 1024 . ":", '--pid', $pid) == 0 or die "prlimit: $?";
+		my ($rc, $out, $err) = $node->psql('postgres', 'CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops)');
+		like($err, qr/NOTICE:  hnsw index is built without parallel workers/, "$kind: the build says so");
+		gives_every_row($node, 't', 'v', '<->', '(SELECT v FROM t LIMIT 1)', "$kind: and has every row");
+		index_is_sound($node, 't_v', "$kind: and is sound");
+		$node->safe_psql('postgres', 'DROP INDEX t_v');
+	}
+	$node->append_conf('postgresql.conf', 'dynamic_shared_memory_type = mmap');
+	$node->restart;
+}
+
+# Equal files, but for the build's id and the LSNs.
+my @how = (
+	[ 'quantised', '(v vector_l2_ops)', '' ],
+	[ 'plain', '(v vector_cosine_ops)', 'WITH (storage = plain)' ],
+	[ 'filtered', '(v vector_cosine_ops, k)', 'WITH (seed = 4)' ]);
+for my $how (@how)
+{
+	my @images;
+	for my $n (1, 2)
+	{
+		$node->safe_psql('postgres', <<"END");
+SET max_parallel_maintenance_workers = 0;
+CREATE INDEX small_$n ON small USING hnsw $how->[1] $how->[2];
+CHECKPOINT;
+END
+		my $image = PostgreSQL::Test::Utils::slurp_file("$data/" . $node->safe_psql('postgres', "SELECT pg_relation_filepath('small_$n')"));
+		# Of each page the LSN and the checksum; of the metapage the build_id.
+		substr($image, $_ * 8192, 10) = "\0" x 10 for 0 .. length($image) / 8192 - 1;
+		substr($image, 24 + 72, 8) = "\0" x 8;
+		push @images, $image;
+	}
+	is(length $images[0], length $images[1], "$how->[0]: two builds have the same length");
+	ok($images[0] eq $images[1], "$how->[0]: and the same bytes");
+	index_is_sound($node, 'small_1', "$how->[0]: the index is sound");
+	$node->safe_psql('postgres', 'DROP INDEX small_1, small_2');
+}
+no_internal_errors($node);
+
+done_testing();
