@@ -48,6 +48,14 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vecrecall.plan_layout(int, bigint, text, int) IS
 'size of an hnsw index, by storage and precision, and of a table of an id and a value; sparsevec is taken to have 64 elements';
 
+CREATE FUNCTION vecrecall.explain_index(query text,
+	OUT relation regclass, OUT index regclass, OUT used bool, OUT reason text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'vr_hnsw_explain_index'
+LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vecrecall.explain_index(text) IS
+'whether the plan of a SELECT uses the hnsw indexes of its tables, and why not; nothing is executed';
+
 -- What distances cost: reading a vector from TOAST takes far longer than
 -- computing with it, and the planner should know.
 

@@ -78,6 +78,23 @@
 	tuplesort_getdatum(sort, true, value, isnull, NULL)
 #endif
 
+/* Analysis of a statement whose parameters tell their types themselves. */
+#if PG_VERSION_NUM >= 150000
+#define VrParseAnalyze(raw, text, types, ntypes)                               \
+	parse_analyze_varparams(raw, text, types, ntypes, NULL)
+#else
+#define VrParseAnalyze(raw, text, types, ntypes)                               \
+	parse_analyze_varparams(raw, text, types, ntypes)
+#endif
+
+/* 16 gathered permissions in a list of their own. */
+#if PG_VERSION_NUM >= 160000
+#define VrCheckPermissions(stmt)                                               \
+	ExecCheckPermissions((stmt)->rtable, (stmt)->permInfos, true)
+#else
+#define VrCheckPermissions(stmt) ExecCheckRTPerms((stmt)->rtable, true)
+#endif
+
 /* From 17 on, code of others runs with a safe search_path. */
 #if PG_VERSION_NUM < 170000
 #define RestrictSearchPath() ((void) 0)

@@ -470,22 +470,26 @@ InsertDecideOnCopy(VrHnswStore *store, uint32 target, int level,
 	return lane == copy->degree ? newcomer->id : VrHnswRecordIds(copy, l)[lane];
 }
 
-/* Has a neighbour link back. Returns whether it did. */
+/*
+ * Has a neighbour link back. Returns whether it did; *victim is then the one
+ * that had to make room, or NO_VERTEX.
+ */
 static bool
 InsertBacklink(VrHnswStore *store, uint32 target, int level,
-			   const VrHnswNewcomer *newcomer, float d, bool force)
+			   const VrHnswNewcomer *newcomer, float d, bool force,
+			   uint32 *victim)
 {
 	const VrHnswLayout *l = &store->idx->layout;
 	bool on_copy = !store->image && store->idx->form == VR_FORM_PLAIN;
-	uint32 victim = VR_HNSW_NO_VERTEX;
 	VrHnswEdit edit;
 	VrHnswRef ref;
 	int lane = -1;
 
+	*victim = VR_HNSW_NO_VERTEX;
 	if (on_copy)
 	{
-		victim = InsertDecideOnCopy(store, target, level, newcomer, d, force);
-		if (victim == VR_HNSW_NO_VERTEX)
+		*victim = InsertDecideOnCopy(store, target, level, newcomer, d, force);
+		if (*victim == VR_HNSW_NO_VERTEX)
 			return false;
 	}
 	if (!VrHnswVisit(store, target, level, BUFFER_LOCK_EXCLUSIVE, &ref))
@@ -504,7 +508,7 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 
 			/* Somebody was quicker if the victim is gone: leave it. */
 			for (i = 0; i < ref.rec->degree; i++)
-				if (ids[i] == victim)
+				if (ids[i] == *victim)
 					lane = i;
 			if (lane < 0 && force)
 				lane = ref.rec->degree - 1;
@@ -514,6 +518,8 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 	{
 		VrHnswRecord rec = ref.rec;
 
+		*victim = lane < rec->degree ? VrHnswRecordIds(rec, l)[lane]
+									 : VR_HNSW_NO_VERTEX;
 		if (!store->image)
 		{
 			VrHnswEditBegin(&edit, store);
@@ -527,6 +533,48 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 	}
 	VrHnswRelease(&ref);
 	return lane >= 0;
+}
+
+/*
+ * Makes another record a neighbour of this one, in place of the last if there
+ * is no room. For one that had to make room for it: it may have no other way.
+ */
+static void
+InsertAdopt(VrHnswStore *store, uint32 id, int level, uint32 other)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswValue value = {0};
+	VrHnswEdit edit;
+	VrHnswRef ref;
+	bool live;
+
+	if (!VrHnswVisit(store, other, level,
+					 store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
+					 &ref))
+		return;
+	live = VrHnswRecordIsLive(ref.rec);
+	if (live && store->idx->form == VR_FORM_QUANTISED)
+		VrHnswValueOfRecord(store, ref.rec, &value);
+	VrHnswRelease(&ref);
+	if (!live || !VrHnswVisit(store, id, level, BUFFER_LOCK_EXCLUSIVE, &ref))
+		return;
+	if (!InsertHasNeighbour(store, ref.rec, other))
+	{
+		VrHnswRecord rec = ref.rec;
+		int lane = Min(rec->degree, VrHnswDegreeLimit(l, level) - 1);
+
+		if (!store->image)
+		{
+			VrHnswEditBegin(&edit, store);
+			rec = (VrHnswRecord) (VrHnswPageContents(
+									  VrHnswEditPage(&edit, ref.buf)) +
+								  (id % l->slots) * l->record_size);
+		}
+		VrHnswSetLane(store, rec, lane, other, &value);
+		if (!store->image)
+			VrHnswEditFinish(&edit);
+	}
+	VrHnswRelease(&ref);
 }
 
 /* -------------------------------------------------------------- the whole */
@@ -712,19 +760,26 @@ InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
 {
 	VrHnswNewcomer newcomer = {value, ins->search.qquery, id};
 	bool linked = false;
+	uint32 victim;
 	int i;
 
 	for (i = 0; i < chosen->n; i++)
 	{
 		if (i + 1 < chosen->n)
 			VrHnswPrefetch(ins->store, chosen->neighbours[i + 1].id, 1024);
-		linked |= InsertBacklink(ins->store, chosen->neighbours[i].id, level,
-								 &newcomer, chosen->neighbours[i].d, false);
+		linked |=
+			InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+						   &newcomer, chosen->neighbours[i].d, false, &victim);
 	}
 	/* Nobody wanted it: the nearest who still can must. */
 	for (i = 0; !linked && i < chosen->n; i++)
-		linked = InsertBacklink(ins->store, chosen->neighbours[i].id, level,
-								&newcomer, chosen->neighbours[i].d, true);
+	{
+		linked =
+			InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+						   &newcomer, chosen->neighbours[i].d, true, &victim);
+		if (linked && victim != VR_HNSW_NO_VERTEX)
+			InsertAdopt(ins->store, id, level, victim);
+	}
 }
 
 /*
@@ -954,6 +1009,7 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 			const VrHnswNeighbour *u = &chosen->neighbours[0];
 			VrHnswNewcomer newcomer = {NULL, NULL, u->id};
 			VrHnswValue uvalue;
+			uint32 victim;
 
 			VrHnswValueOfRecord(store, u->rec, &uvalue);
 			newcomer.value = &uvalue;
@@ -962,7 +1018,7 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 					&store->idx->quant, uvalue.rotated,
 					VR_QUERY_CODES | VR_QUERY_OWN,
 					palloc(VrQuantQuerySize(&store->idx->quant)));
-			InsertBacklink(store, id, level, &newcomer, u->d, true);
+			InsertBacklink(store, id, level, &newcomer, u->d, true, &victim);
 		}
 		InsertBacklinks(ins, &value, level, id, chosen);
 	}

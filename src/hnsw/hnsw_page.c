@@ -156,13 +156,14 @@ VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)
 		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "entry level is damaged");
 }
 
-/* A store over the pages of an index. */
+/* A store over the pages of an index, which lives as the current context. */
 void
 VrHnswStoreInit(VrHnswStore *store, Relation index, VrHnswIndex *idx)
 {
 	memset(store, 0, sizeof(*store));
 	store->index = index;
 	store->idx = idx;
+	store->cxt = CurrentMemoryContext;
 	store->nblocks = RelationGetNumberOfBlocks(index);
 }
 
@@ -373,9 +374,8 @@ VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec)
 	if (store->longsize < rec->value_bytes)
 	{
 		store->longvalue =
-			store->longvalue
-				? repalloc(store->longvalue, rec->value_bytes)
-				: MemoryContextAlloc(CurrentMemoryContext, rec->value_bytes);
+			store->longvalue ? repalloc(store->longvalue, rec->value_bytes)
+							 : MemoryContextAlloc(store->cxt, rec->value_bytes);
 		store->longsize = rec->value_bytes;
 	}
 	while (got < rec->value_bytes)
@@ -383,6 +383,8 @@ VrHnswRecordValue(VrHnswStore *store, VrHnswRecord rec)
 		Buffer buf;
 		VrHnswSpecial special;
 
+		if (block >= store->nblocks)
+			store->nblocks = RelationGetNumberOfBlocks(store->index);
 		if (block == VR_HNSW_NO_BLOCK || block >= store->nblocks)
 			VrHnswCorrupt(store->index, block, "a long value is cut short");
 		buf = VrHnswReadPage(store->index, block, BUFFER_LOCK_SHARE,

@@ -168,8 +168,9 @@ typedef struct VrHnswStore
 	VrHnswImage *image; /* NULL: the index's pages */
 	bool building;      /* pages are not WAL-logged yet */
 	BlockNumber nblocks;
-	int64 visits;    /* records looked at */
-	char *longvalue; /* scratch for values longer than a record */
+	int64 visits;      /* records looked at */
+	MemoryContext cxt; /* of the scratch: lives as long as the store */
+	char *longvalue;   /* scratch for values longer than a record */
 	uint32 longsize;
 } VrHnswStore;
 

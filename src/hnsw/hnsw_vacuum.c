@@ -129,8 +129,7 @@ VacuumChunk(VrHnswVacuum *v, Buffer buf, int i)
 			!v->callback(&chunk->tids[k], v->callback_arg))
 			left[n++] = chunk->tids[k];
 	v->tids_removed += chunk->ntids - n;
-	/* An empty chunk goes as a whole, with its link. */
-	if (n == 0 || n == chunk->ntids)
+	if (n == chunk->ntids)
 		return n;
 	VrHnswEditBegin(&edit, &v->store);
 	chunk = VrHnswPageChunk(VrHnswEditPage(&edit, buf), i);
@@ -142,9 +141,9 @@ VacuumChunk(VrHnswVacuum *v, Buffer buf, int i)
 }
 
 /*
- * Takes an empty chunk out of the chain of the record in that slot of vbuf,
- * and frees it. prev is the chunk before, or NO_VERTEX. The pages of the
- * record and of the chunk are locked.
+ * Takes a chunk out of the chain of the record in that slot of vbuf, and frees
+ * it. prev is the chunk before, or NO_VERTEX; it has room for the TIDs that
+ * the chunk has left, if any. The pages of record and chunk are locked.
  *
  * The page of prev is locked here, besides that of the chunk: nobody else
  * holds one TID page while waiting for another, so this cannot deadlock.
@@ -153,7 +152,7 @@ static void
 VacuumUnlinkChunk(VrHnswVacuum *v, Buffer vbuf, int slot, uint32 prev,
 				  Buffer buf, int i)
 {
-	uint32 next = VrHnswPageChunk(BufferGetPage(buf), i)->next;
+	VrHnswTidChunkData chunk = *VrHnswPageChunk(BufferGetPage(buf), i);
 	Buffer pbuf = InvalidBuffer;
 	Buffer mbuf;
 	VrHnswEdit edit;
@@ -169,10 +168,18 @@ VacuumUnlinkChunk(VrHnswVacuum *v, Buffer vbuf, int slot, uint32 prev,
 	mbuf = VacuumListBuffer(v, buf);
 	VrHnswEditBegin(&edit, &v->store);
 	if (prev == VR_HNSW_NO_VERTEX)
-		VacuumRecord(v, VrHnswEditPage(&edit, vbuf), slot)->more_tids = next;
+		VacuumRecord(v, VrHnswEditPage(&edit, vbuf), slot)->more_tids =
+			chunk.next;
 	else
-		VrHnswPageChunk(VrHnswEditPage(&edit, pbuf), prev % VR_HNSW_CHUNKS)
-			->next = next;
+	{
+		VrHnswTidChunk to =
+			VrHnswPageChunk(VrHnswEditPage(&edit, pbuf), prev % VR_HNSW_CHUNKS);
+
+		memcpy(&to->tids[to->ntids], chunk.tids,
+			   chunk.ntids * sizeof(ItemPointerData));
+		to->ntids += chunk.ntids;
+		to->next = chunk.next;
+	}
 	VacuumFreeChunk(&edit, buf, i, mbuf);
 	VrHnswEditFinish(&edit);
 	if (BufferIsValid(mbuf))
@@ -181,7 +188,10 @@ VacuumUnlinkChunk(VrHnswVacuum *v, Buffer vbuf, int slot, uint32 prev,
 		UnlockReleaseBuffer(pbuf);
 }
 
-/* Takes dead TIDs out of a record's chain; returns how many are left in it. */
+/*
+ * Takes dead TIDs out of a record's chain, and chunks that are no longer
+ * needed; returns how many TIDs are left in it.
+ */
 static uint64
 VacuumChain(VrHnswVacuum *v, Buffer vbuf, int slot)
 {
@@ -191,6 +201,7 @@ VacuumChain(VrHnswVacuum *v, Buffer vbuf, int slot)
 	uint32 prev = VR_HNSW_NO_VERTEX;
 	uint64 left = 0;
 	uint64 steps = 0;
+	int prev_n = 0;
 
 	while (chunk_id != VR_HNSW_NO_VERTEX)
 	{
@@ -202,10 +213,17 @@ VacuumChain(VrHnswVacuum *v, Buffer vbuf, int slot)
 		if (steps++ > (uint64) v->store.nblocks * VR_HNSW_CHUNKS)
 			VrHnswCorrupt(v->index, chunk_id / VR_HNSW_CHUNKS,
 						  "a chain of TIDs has no end");
-		if (n == 0)
+		if (n == 0 ||
+			(prev != VR_HNSW_NO_VERTEX && prev_n + n <= VR_HNSW_CHUNK_TIDS))
+		{
 			VacuumUnlinkChunk(v, vbuf, slot, prev, buf, i);
+			prev_n += n;
+		}
 		else
+		{
 			prev = chunk_id;
+			prev_n = n;
+		}
 		UnlockReleaseBuffer(buf);
 		left += n;
 		chunk_id = next;
