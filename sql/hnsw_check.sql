@@ -1,5 +1,5 @@
 -- check_index: sound indexes give no row; whom it serves, and what it refuses.
--- Damaged ones are test/t/031_damage.pl.
+-- Damaged ones are test/t/024_hnsw_damage.pl.
 SET max_parallel_maintenance_workers = 0;
 CREATE TABLE chk (id int, e vector(16), kind int, name text);
 INSERT INTO chk SELECT i, v::vector, i % 5, 'n' || i % 3

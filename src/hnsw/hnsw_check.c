@@ -357,7 +357,7 @@ VrHnswOpenIndex(Oid indexoid, LOCKMODE lockmode)
 				 errhint("Name the index of a partition; pg_partition_tree() "
 						 "lists them.")));
 	if (index->rd_rel->relkind != RELKIND_INDEX ||
-		index->rd_indam->ambuild != vr_hnsw_build)
+		index->rd_indam->amgettuple != vr_hnsw_gettuple)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("\"%s\" is not an hnsw index",
 							   RelationGetRelationName(index))));

@@ -77,6 +77,7 @@ typedef struct CostShape
 	int lanes;
 	double expand;  /* ns of an expansion, without its measures */
 	double measure; /* ns of a record's distance */
+	int ef;         /* width of the first pass */
 } CostShape;
 
 /*
@@ -92,6 +93,7 @@ CostReadShape(const IndexOptInfo *info, CostShape *shape)
 	bool good = false;
 
 	memset(&meta, 0, sizeof(meta));
+	shape->ef = vr_hnsw_ef_search;
 	if (!info->hypothetical && info->pages > 0)
 	{
 		Relation index = relation_open(info->indexoid, NoLock);
@@ -107,6 +109,7 @@ CostReadShape(const IndexOptInfo *info, CostShape *shape)
 				   meta.version == VR_HNSW_VERSION && meta.m >= VR_HNSW_MIN_M &&
 				   meta.m <= VR_HNSW_MAX_M;
 		}
+		shape->ef = VrHnswScanWidth(index);
 		relation_close(index, NoLock);
 	}
 	if (!good)
@@ -209,7 +212,7 @@ vr_hnsw_costestimate(PlannerInfo *root, IndexPath *path, double loop_count,
 	page *= fits >= 1 ? COST_COLD : 1 - (1 - COST_COLD) * fits;
 	share = Max(costs.indexSelectivity, 1 / n);
 
-	first = CostFirstPass(&shape, vr_hnsw_ef_search / share, n, &visits);
+	first = CostFirstPass(&shape, shape.ef / share, n, &visits);
 	row_visits = COST_OVERSHOOT / share;
 	walk = first + n * share * row_visits * shape.expand;
 	if (path->indexclauses != NIL &&

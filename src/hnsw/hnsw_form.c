@@ -516,12 +516,19 @@ VrHnswOpen(Relation index, VrHnswMetaPageData *meta)
 	VrRelFileLocator key = VrRelationLocator(index);
 	VrHnswIndex *idx = NULL;
 	float *mean = NULL;
+	VrHnswType type;
+	VrHnswMetric metric;
 
 	VrHnswReadMeta(index, meta);
 	if (form_cache != NULL)
 		idx = hash_search(form_cache, &key, HASH_FIND, NULL);
 	if (likely(idx != NULL && idx->build_id == meta->build_id))
 		return idx;
+	VrHnswClassOf(index, &type, &metric);
+	if (meta->type != type || meta->metric != metric ||
+		meta->dim != TupleDescAttr(RelationGetDescr(index), 0)->atttypmod)
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK,
+					  "metapage is of another type, metric or dimension");
 	if (meta->form == VR_FORM_QUANTISED)
 	{
 		const VrHnswLayout *l = &meta->layout;

@@ -475,6 +475,15 @@ extern void vr_hnsw_costestimate(struct PlannerInfo *root,
 								 Selectivity *selectivity, double *correlation,
 								 double *pages);
 
+/* ---- hnsw_am.c */
+extern Datum vr_hnsw_handler(PG_FUNCTION_ARGS);
+
+/* ---- hnsw_ivfflat.c */
+extern void VrHnswIvfflatInit(void);
+extern bool VrHnswIsIvfflat(Relation index);
+extern VrHnswIterative VrHnswIvfflatMode(void);
+extern int VrHnswScanWidth(Relation index);
+
 /* ---- hnsw_validate.c */
 extern bool vr_hnsw_validate(Oid opclass);
 

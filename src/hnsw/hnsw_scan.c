@@ -220,8 +220,10 @@ ScanMakeFilter(IndexScanDesc scan, HnswScanState *so)
 
 /* What hnsw.iterative_scan means for this index. */
 static VrHnswIterative
-ScanMode(const VrHnswIndex *idx)
+ScanMode(Relation index, const VrHnswIndex *idx)
 {
+	if (VrHnswIsIvfflat(index))
+		return VrHnswIvfflatMode();
 	if (vr_hnsw_iterative_scan != VR_ITERATIVE_AUTO)
 		return vr_hnsw_iterative_scan;
 	return idx->alias ? VR_ITERATIVE_OFF : VR_ITERATIVE_STRICT;
@@ -302,7 +304,7 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 
 	VrHnswFilterEstimate(&so->store, &so->filter, &so->live, &so->passing);
 	direct = ScanDirectCost(so);
-	walk = ScanWalkCost(so, vr_hnsw_ef_search);
+	walk = ScanWalkCost(so, s->ef);
 	if (direct < walk * SCAN_DIRECT_BONUS && ScanDirect(so))
 		return;
 	s->budget =
@@ -372,7 +374,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	so->store.longvalue = NULL;
 	so->store.longsize = 0;
 	s->expanded = s->budget = 0;
-	so->mode = ScanMode(so->idx);
+	so->mode = ScanMode(index, so->idx);
 	VrHnswFormQuery(so->idx, scan->orderByData[0].sk_argument,
 					(scan->orderByData[0].sk_flags & SK_ISNULL) != 0,
 					&so->query);
@@ -392,7 +394,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 		VrHnswReadMeta(index, &meta);
 		VrHnswSearchQuery(s, &so->query);
 	}
-	VrHnswSearchLevel(s, 0, vr_hnsw_ef_search);
+	VrHnswSearchLevel(s, 0, VrHnswScanWidth(index));
 	if (entry == VR_HNSW_NO_VERTEX || so->filter.never)
 		so->exhausted = meta.entry == VR_HNSW_NO_VERTEX || so->filter.never;
 	else if (s->filter)

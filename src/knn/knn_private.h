@@ -55,6 +55,9 @@ extern void VrKnnCheckNotNull(FunctionCallInfo fcinfo, int arg,
 /* Rows of a table as the catalogue has them; 0 if it has not. */
 extern double VrKnnTableRows(Oid relid);
 
+/* value, or an error with the argument's name and range. */
+extern int VrKnnCheckRange(const char *name, int value, int low, int high);
+
 /* ------------------------------------------------------------ arrays (knn_array.c) */
 
 /* Vectors of one dimension as one block of floats, row-major. */
@@ -73,6 +76,20 @@ typedef struct VrKnnBlock
  */
 extern void VrKnnBlockFromArray(ArrayType *array, const char *what,
 								bool may_be_empty, VrKnnBlock *block);
+/*
+ * The vectors that a query returns, which must be one SELECT of one column of
+ * that type; nulls are left out, no rows and more than maintenance_work_mem
+ * holds are errors. knn_query.c
+ */
+extern void VrKnnBlockFromQuery(const char *query, Oid vector_type,
+								VrKnnBlock *block);
+/*
+ * k-means of dimensions start.. of a block's rows: k centres of dim floats, and
+ * the number of rows of each. Returns the mean squared error.
+ */
+extern double VrKnnKmeans(const VrKnnBlock *block, int start, int dim, int k,
+						  int iterations, uint64 seed, float *centroids,
+						  int64 *sizes);
 /* The reverse, as vector[] of the given element type. */
 extern ArrayType *VrKnnBlockToArray(const VrKnnBlock *block, Oid vector_type);
 /* A vector of dim floats in the current memory context. */

@@ -411,4 +411,89 @@ extern bool VrQuantForce(const char *name);
 /* Sets that this build carries and this CPU runs, best first; NULL ends it. */
 extern const VrQuantKernels *const *VrQuantAvailable(void);
 
+/* --------------------------------------------------------------- k-means */
+
+/*
+ * out[i * ldo + j] = <a_i, b_j>: how the caller multiplies, with BLAS if it
+ * has one. May not return (an interrupt): all memory is the caller's.
+ */
+typedef void (*VrProductsFn)(int na, int nb, int dim, const float *a, int lda,
+							 const float *b, int ldb, float *out, int ldo);
+
+/*
+ * k-means of rows of dim floats, row i at x + i * stride: k-means++ from the
+ * seed, then Lloyd's steps until nothing moves or `iterations` are done. The
+ * same seed gives the same result where products are the same. A cluster that
+ * loses all its rows takes the row that is farthest from its centre. k <= rows;
+ * where there are fewer different rows, centres repeat.
+ */
+typedef struct VrKmeans
+{
+	int rows;
+	int dim;
+	int stride;
+	int k;
+	int iterations;
+	uint64 seed;
+	const float *x;
+	VrProductsFn products; /* NULL: the kernels of src/distance */
+	float *centroids;      /* out, k x dim */
+	int32 *assigned;       /* out, rows: the nearest centre */
+	float *distance;       /* out, rows: squared, to it */
+	int64 *sizes;          /* out, k */
+	void *work;            /* VrKmeansWorkSize bytes, aligned to 8 */
+} VrKmeans;
+
+extern size_t VrKmeansWorkSize(int dim, int k);
+/* Returns the mean squared distance of a row to its centre. */
+extern double VrKmeansRun(VrKmeans *kmeans);
+
+/* --------------------------------------------------- product quantisation */
+
+#define VR_PQ_MAX_BITS 8
+
+/*
+ * A codebook: dimensions cut into `subspaces` runs of nearly equal length, each
+ * with 2^bits centres. Those of a subspace stand together, row-major.
+ */
+typedef struct VrPq
+{
+	int dim;
+	int subspaces;          /* 1..dim */
+	int bits;               /* 1..VR_PQ_MAX_BITS */
+	const float *centroids; /* 2^bits x dim floats in all */
+} VrPq;
+
+/* First dimension of a subspace; of `subspaces`, it is dim. */
+static inline int
+VrPqStart(const VrPq *pq, int subspace)
+{
+	return (int) ((int64) subspace * pq->dim / pq->subspaces);
+}
+
+/* Bytes of a code: bits are packed, lowest first. */
+static inline int
+VrPqCodeBytes(const VrPq *pq)
+{
+	return (pq->subspaces * pq->bits + 7) / 8;
+}
+
+/* Where the centres of a subspace begin in `centroids`. */
+static inline size_t
+VrPqCentroidsAt(const VrPq *pq, int subspace)
+{
+	return ((size_t) VrPqStart(pq, subspace)) << pq->bits;
+}
+
+extern void VrPqEncode(const VrPq *pq, const float *x, uint8 *code);
+extern void VrPqDecode(const VrPq *pq, const uint8 *code, float *x);
+
+/*
+ * Tables for a query: what each centre of each subspace adds to the squared
+ * distance (or, with ip, to the inner product). subspaces << bits floats.
+ */
+extern void VrPqTables(const VrPq *pq, bool ip, const float *query,
+					   float *tables);
+extern float VrPqSum(const VrPq *pq, const float *tables, const uint8 *code);
+
 #endif /* VR_QUANT_H */
