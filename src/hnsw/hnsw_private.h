@@ -472,6 +472,9 @@ extern void vr_hnsw_costestimate(struct PlannerInfo *root,
 								 Selectivity *selectivity, double *correlation,
 								 double *pages);
 
+/* ---- hnsw_paths.c */
+extern void VrHnswPathsInit(void);
+
 /* ---- hnsw_validate.c */
 extern bool vr_hnsw_validate(Oid opclass);
 
