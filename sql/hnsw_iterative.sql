@@ -14,6 +14,7 @@ CREATE INDEX d_v ON d USING hnsw (v vector_l2_ops);
 CREATE TABLE p AS TABLE d;
 CREATE INDEX p_v ON p USING hnsw (v vector_l2_ops) WITH (storage = plain);
 ANALYZE d, p;
+SET jit = off;
 SET enable_seqscan = off;
 
 -- How many rows a scan gives, at most n, of those that pass a condition; and
@@ -49,6 +50,20 @@ SELECT tbl, rows, twice, fallen FROM unnest('{d,p}'::text[]) tbl, scan(tbl, 20, 
 -- Auto is strict.
 SET hnsw.iterative_scan = auto;
 SELECT tbl, rows, twice, fallen FROM unnest('{d,p}'::text[]) tbl, scan(tbl, 1000);
+
+-- Order is not bought by leaving out what is found late: of the nearest 200,
+-- with ef_search = 40, and of a tenth of the rows.
+CREATE TABLE q (v vector(16));
+INSERT INTO q SELECT v FROM vr_test.vectors('lowdim', 1010, 16, 32) WHERE id > 1000;
+CREATE TABLE e AS SELECT id, v::vector(16) FROM vr_test.vectors('lowdim', 1000, 16, 32);
+CREATE INDEX e_v ON e USING hnsw (v vector_l2_ops);
+SELECT vr_test.recall('e', 'v', '<->', 200, 'SELECT v FROM q') >= 0.95 AS many,
+	vr_test.recall('e', 'v', '<->', 20, 'SELECT v FROM q', 'id % 10 = 0') >= 0.95 AS tenth;
+DROP INDEX e_v;
+CREATE INDEX e_v ON e USING hnsw (v vector_l2_ops) WITH (storage = plain);
+SELECT vr_test.recall('e', 'v', '<->', 200, 'SELECT v FROM q') >= 0.95 AS many,
+	vr_test.recall('e', 'v', '<->', 20, 'SELECT v FROM q', 'id % 10 = 0') >= 0.95 AS tenth;
+DROP TABLE e, q;
 
 -- Relaxed: every row, though not quite in order.
 SET hnsw.iterative_scan = relaxed_order;

@@ -99,7 +99,9 @@ INSERT INTO t VALUES (1, '{1,2}');
 CREATE INDEX t_e ON t USING hnsw ((a::vector(8)) vector_l2_ops);
 SELECT count(*) FROM pg_class WHERE relname = 't_e';
 CREATE INDEX t_e ON t USING hnsw ((a::vector(8)) vector_l2_ops) WHERE cardinality(a) = 8;
+SET hnsw.iterative_scan = relaxed_order;
 SELECT count(*) FROM (SELECT FROM t WHERE cardinality(a) = 8 ORDER BY a::vector(8) <-> '[1,1,1,1,1,1,1,1]') s;
+RESET hnsw.iterative_scan;
 DROP TABLE t;
 -- A part of a vector, and a generated column.
 CREATE TABLE t (id int, v vector(8), front vector(3) GENERATED ALWAYS AS (subvector(v, 1, 3)) STORED);

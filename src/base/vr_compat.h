@@ -146,4 +146,10 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, int flags)
 #define VR_MODULE_MAGIC(library, release) PG_MODULE_MAGIC
 #endif
 
+/*
+ * Whether the planner must be helped to ordered paths with IN on a further
+ * column: see hnsw_paths.c.
+ */
+#define VR_PLANNER_NEEDS_IN_PATHS (PG_VERSION_NUM < 170000)
+
 #endif /* VR_COMPAT_H */

@@ -113,6 +113,7 @@ VrHnswInit(void)
 	MarkGUCPrefixReserved("hnsw");
 
 	VrHnswIvfflatInit();
+	VrHnswPathsInit();
 }
 
 /* amoptions */
@@ -168,7 +169,7 @@ vr_hnsw_handler(PG_FUNCTION_ARGS)
 	am->ampredlocks = false;
 	am->amcanparallel = false;
 	am->amcaninclude = false;
-	am->amusemaintenanceworkmem = false;
+	am->amusemaintenanceworkmem = true; /* vacuum: hnsw_parts.c */
 	am->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	am->amkeytype = InvalidOid;
 	VrSetAmCanBuildParallel(am);

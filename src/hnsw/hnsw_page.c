@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/generic_xlog.h"
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
@@ -90,6 +91,39 @@ VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind)
 	VrHnswCorrupt(index, BufferGetBlockNumber(buf), "page is of another kind");
 }
 
+/*
+ * Locks and checks a pinned page. An ATTR page may be empty: a crash came
+ * between the growth of the index and the page's first WAL record. Its place is
+ * fixed, so it is made here; pages of other kinds in that state are not used.
+ */
+static void
+VrHnswLockPage(Relation index, Buffer buf, int lockmode, VrHnswPageKind kind)
+{
+	Page page = BufferGetPage(buf);
+
+	LockBuffer(buf, lockmode);
+	if (unlikely(kind == VR_PAGE_ATTR && PageIsNew(page)) &&
+		!RecoveryInProgress())
+	{
+		LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		if (PageIsNew(page))
+		{
+			VrHnswEdit edit;
+
+			VrHnswEditBeginRel(&edit, index);
+			VrHnswEditNewPage(&edit, buf, VR_PAGE_ATTR);
+			VrHnswEditFinish(&edit);
+		}
+		if (lockmode != BUFFER_LOCK_EXCLUSIVE)
+		{
+			LockBuffer(buf, BUFFER_LOCK_UNLOCK);
+			LockBuffer(buf, lockmode);
+		}
+	}
+	VrHnswCheckPage(index, buf, kind);
+}
+
 /* Reads, locks and checks a page. The caller unlocks and releases it. */
 Buffer
 VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
@@ -97,8 +131,7 @@ VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
 {
 	Buffer buf = ReadBuffer(index, block);
 
-	LockBuffer(buf, lockmode);
-	VrHnswCheckPage(index, buf, kind);
+	VrHnswLockPage(index, buf, lockmode, kind);
 	return buf;
 }
 
@@ -279,8 +312,7 @@ VrHnswPinPage(VrHnswStore *store, BlockNumber block, int lockmode,
 {
 	Buffer buf = VrHnswPin(store, block);
 
-	LockBuffer(buf, lockmode);
-	VrHnswCheckPage(store->index, buf, kind);
+	VrHnswLockPage(store->index, buf, lockmode, kind);
 	return buf;
 }
 
@@ -413,9 +445,9 @@ VrHnswExtend(VrHnswStore *store, VrHnswPageKind kind)
 		bool attr;
 
 		LockRelationForExtension(store->index, ExclusiveLock);
-		buf = ReadBufferExtended(store->index, MAIN_FORKNUM, P_NEW, RBM_NORMAL,
-								 NULL);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		/* Locked before anybody can see it, so that nobody sees it empty. */
+		buf = ReadBufferExtended(store->index, MAIN_FORKNUM, P_NEW,
+								 RBM_ZERO_AND_LOCK, NULL);
 		UnlockRelationForExtension(store->index, ExclusiveLock);
 		store->nblocks = Max(store->nblocks, BufferGetBlockNumber(buf) + 1);
 		attr =

@@ -16,7 +16,6 @@
 #include <float.h>
 
 #include "access/generic_xlog.h"
-#include "commands/vacuum.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"

@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <float.h>
+#include <math.h>
 
 #include "access/heaptoast.h"
 #include "access/relscan.h"
@@ -44,6 +45,13 @@
 /* Unseen records that a sweep takes up between looks at the limits. */
 #define SCAN_SWEEP_BATCH 1024
 
+/*
+ * Strict order, quantised: the share of a pass's hits that are returned before
+ * the next pass. Searching by estimates finds the farthest of its hits last
+ * and misses some; what comes out after them would be dropped.
+ */
+#define SCAN_SETTLED 0.6
+
 VrHnswScanStats VrHnswLastScan;
 
 typedef struct HnswScanState
@@ -69,6 +77,7 @@ typedef struct HnswScanState
 	float last;        /* distance of the last one returned */
 	BlockNumber sweep; /* next block to sweep; 0 if not begun */
 	bool exhausted;    /* nothing is left to look at */
+	bool stopped;      /* a limit was met: nothing is held back */
 
 	/* TIDs of the present hit */
 	ItemPointerData *tids;
@@ -116,7 +125,7 @@ vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	so->ntids = so->at = so->maxtids = 0;
 	so->tids = NULL;
 	so->sweep = 0;
-	so->exhausted = false;
+	so->exhausted = so->stopped = false;
 	MemoryContextReset(so->query_cxt);
 }
 
@@ -241,6 +250,10 @@ ScanWindow(HnswScanState *so)
 	/* Nothing nearer can follow, and nobody will ask again. */
 	if (so->exhausted)
 		so->end = s->nhits;
+	else if (so->mode == VR_ITERATIVE_STRICT && !so->stopped &&
+			 so->idx->form == VR_FORM_QUANTISED)
+		so->end =
+			Min(so->end, Max(so->next, (uint32) ceil(s->ef * SCAN_SETTLED)));
 	/* One bound for all keeps the lower bounds in the order of distances. */
 	so->err = 0;
 	for (i = so->next; i < so->end; i++)
@@ -466,13 +479,21 @@ ScanResume(HnswScanState *so)
 	so->stats.stop = VR_STOP_EXHAUSTED;
 	if (so->exhausted)
 		return false;
-	so->stats.stop = VR_STOP_TUPLES;
-	if (so->store.visits >= vr_hnsw_max_scan_tuples)
-		return false;
-	so->stats.stop = VR_STOP_MEMORY;
-	if (VrHnswSearchMemory(s) > vr_hnsw_scan_mem_multiplier * work_mem * 1024.0)
-		return false;
 	so->stats.stop = VR_STOP_NONE;
+	if (so->store.visits >= vr_hnsw_max_scan_tuples)
+		so->stats.stop = VR_STOP_TUPLES;
+	else if (VrHnswSearchMemory(s) >
+			 vr_hnsw_scan_mem_multiplier * work_mem * 1024.0)
+		so->stats.stop = VR_STOP_MEMORY;
+	if (so->stats.stop != VR_STOP_NONE)
+	{
+		/* What was held back comes now. */
+		if (so->stopped)
+			return false;
+		so->stopped = true;
+		ScanWindow(so);
+		return so->next < so->end;
+	}
 
 	ef = Max(s->ef, so->next);
 	ef += Max(ef / 2, 16);

@@ -6,8 +6,9 @@
  * and marks dead those that have none left. Then comes the barrier: insertions
  * that may have chosen a dead neighbour end, later ones see the marks. The
  * second pass (hnsw_repair.c) takes dead neighbours out of the live records
- * and gives them new ones. Nothing live leads to a dead record now, and the
- * third pass frees them.
+ * and gives them new ones; what is cut off all the same is joined afterwards
+ * (hnsw_parts.c). Nothing live leads to a dead record now, and the third pass
+ * frees them.
  *
  * Scans and insertions go on all the time. What a run leaves when it is
  * cancelled, or the server crashes, is a valid graph with dead records in it;

@@ -61,23 +61,22 @@ typedef struct VrHnswVacuum
 	VrVacuumUpper *uppers;
 	uint32 nuppers;
 	uint32 maxuppers;
+
 	/* The highest live record of the second pass. */
 	uint32 top;
 	int top_level;
 
 	/* For the statistics, and the message at the end. */
-	double tids;         /* left */
-	double tids_removed; /* of them, none is left */
+	double tids;         /* left in the index */
+	double tids_removed; /* by this run */
 	BlockNumber pages_free;
 	uint64 marked;       /* records found live and marked dead */
 	uint64 repaired;     /* records that lost a neighbour */
 	uint64 relinked;     /* records linked anew by a search */
 	uint64 parts_joined; /* parts of the graph that were cut off */
 	uint64 freed;
-	uint64 failed; /* records that nothing could be found to link to */
 
-	/* hnsw_repair.c */
-	void *query; /* memory for a prepared query */
+	void *query; /* hnsw_repair.c: memory for a prepared query */
 } VrHnswVacuum;
 
 static inline bool
