@@ -111,6 +111,7 @@ VrHnswInit(void)
 		&vr_hnsw_rerank, VR_RERANK_AUTO, am_rerank_values, PGC_USERSET, 0, NULL,
 		NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
+	VrHnswPathsInit();
 
 	VrHnswIvfflatInit();
 }

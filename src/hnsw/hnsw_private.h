@@ -481,6 +481,9 @@ extern bool VrHnswIsIvfflat(Relation index);
 extern VrHnswIterative VrHnswIvfflatMode(void);
 extern int VrHnswScanWidth(Relation index);
 
+/* ---- hnsw_paths.c */
+extern void VrHnswPathsInit(void);
+
 /* ---- hnsw_validate.c */
 extern bool vr_hnsw_validate(Oid opclass);
 
