@@ -274,4 +274,19 @@ extern void VrKnnProgressBegin(const char *what, int64 total);
 extern void VrKnnProgressReport(int64 rows);
 extern void VrKnnProgressEnd(void);
 
+/* ----------------------------------------------------------- codes (knn_codes.c) */
+
+struct VrPq;
+
+/*
+ * Bits of dim floats, highest first as in type bit: those above the threshold
+ * of their dimension, or above zero without one.
+ */
+extern void VrKnnBits(int dim, const float *x, const float *threshold,
+					  unsigned char *bits);
+/* Trains a codebook, which is a bytea; pq refers to it. */
+extern void *VrKnnPqTrain(const VrKnnBlock *block, int subspaces, int bits,
+						  int iterations, uint64 seed, struct VrPq *pq,
+						  double *mse);
+
 #endif /* VR_KNN_PRIVATE_H */
