@@ -57,3 +57,35 @@ AS 'MODULE_PATHNAME', 'vr_pq_distance'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
 COMMENT ON FUNCTION vecrecall.pq_distance(bytea, bytea, @extschema@.vector, text) IS
 'distance of a query to what a code stands for, by metric l2 or ip, from tables that are made once per query';
+
+CREATE FUNCTION vecrecall.knn_binary(rel regclass, col name,
+	queries @extschema@.vector[], k int, oversampling real DEFAULT NULL,
+	metric text DEFAULT 'l2', threshold @extschema@.vector DEFAULT NULL,
+	code name DEFAULT NULL, filter text DEFAULT NULL, key name DEFAULT NULL,
+	recall float8 DEFAULT 0.95)
+RETURNS TABLE (query_no int, rank int, key text, distance float8)
+AS 'MODULE_PATHNAME', 'vr_knn_binary'
+LANGUAGE C STABLE PARALLEL RESTRICTED COST 100000 ROWS 1000;
+COMMENT ON FUNCTION vecrecall.knn_binary(regclass, name, @extschema@.vector[], int, real, text, @extschema@.vector, name, text, name, float8) IS
+'as knn_exact, but measures only the k * oversampling rows of each query whose bits (column code, or those above the threshold or zero) differ least from its own; without oversampling, one that reaches the recall on a sample of the queries is chosen first';
+
+CREATE FUNCTION vecrecall.binary_oversampling(rel regclass, col name,
+	queries @extschema@.vector[], k int, recall float8 DEFAULT 0.95,
+	metric text DEFAULT 'l2', threshold @extschema@.vector DEFAULT NULL,
+	code name DEFAULT NULL, filter text DEFAULT NULL, key name DEFAULT NULL,
+	OUT oversampling real, OUT reached float8)
+RETURNS record
+AS 'MODULE_PATHNAME', 'vr_binary_oversampling'
+LANGUAGE C STABLE PARALLEL RESTRICTED COST 100000;
+COMMENT ON FUNCTION vecrecall.binary_oversampling(regclass, name, @extschema@.vector[], int, float8, text, @extschema@.vector, name, text, name) IS
+'the oversampling, a power of two up to 64, with which knn_binary reaches a recall on a sample of the queries, and the recall it reaches; exact search of the sample is the measure';
+
+CREATE FUNCTION vecrecall.compression_advice(rel regclass, col name,
+	k int DEFAULT 10, metric text DEFAULT 'l2', target float8 DEFAULT 0.95,
+	sample int DEFAULT 5000)
+RETURNS TABLE (form text, bytes int, ratio float8, recall float8,
+	recall_reranked float8, advice text, made_by text)
+AS 'MODULE_PATHNAME', 'vr_compression_advice'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000000 ROWS 6;
+COMMENT ON FUNCTION vecrecall.compression_advice(regclass, name, int, text, float8, int) IS
+'what each form of a column of vectors takes in bytes and keeps in recall@k, alone and with the nearest 4 k measured again, on a sample of its rows; advice marks the smallest that reach the target';

@@ -104,31 +104,63 @@ typedef struct CodesBytes
 
 #define CODES_BYTES_MAGIC 0x5642 /* "BV" */
 
-/* int8_encode(vector): a byte per element, between its least and greatest. */
+/* A byte per element, between the least and the greatest. */
+static void
+CodesPutBytes(int dim, const float *x, CodesBytes *bytes)
+{
+	double low = x[0];
+	double high = x[0];
+	double step;
+	int i;
+
+	for (i = 1; i < dim; i++)
+	{
+		low = Min(low, x[i]);
+		high = Max(high, x[i]);
+	}
+	step = (high - low) / 255;
+	bytes->magic = CODES_BYTES_MAGIC;
+	bytes->dim = dim;
+	bytes->offset = low;
+	bytes->scale = step;
+	for (i = 0; i < dim; i++)
+		bytes->code[i] =
+			step > 0 ? (uint8) Min(Max(rint((x[i] - low) / step), 0), 255) : 0;
+}
+
+static void
+CodesGetBytes(const CodesBytes *bytes, float *x)
+{
+	int i;
+
+	for (i = 0; i < bytes->dim; i++)
+	{
+		double value = bytes->offset + (double) bytes->scale * bytes->code[i];
+
+		/* A rounded scale may step over the end of what a float holds. */
+		x[i] = Min(Max(value, -FLT_MAX), FLT_MAX);
+	}
+}
+
+void
+VrKnnInt8RoundTrip(int dim, const float *x, float *decoded)
+{
+	CodesBytes *bytes = palloc(offsetof(CodesBytes, code) + dim);
+
+	CodesPutBytes(dim, x, bytes);
+	CodesGetBytes(bytes, decoded);
+	pfree(bytes);
+}
+
 Datum
 vr_int8_encode(PG_FUNCTION_ARGS)
 {
 	VrVector *v = PG_GETARG_VR_VECTOR(0);
 	Size size = offsetof(CodesBytes, code) + v->dim;
 	CodesBytes *bytes = palloc0(size);
-	double low = v->x[0];
-	double high = v->x[0];
-	double step;
-	int i;
 
-	for (i = 1; i < v->dim; i++)
-	{
-		low = Min(low, v->x[i]);
-		high = Max(high, v->x[i]);
-	}
-	step = (high - low) / 255;
 	SET_VARSIZE(bytes, size);
-	bytes->magic = CODES_BYTES_MAGIC;
-	bytes->dim = v->dim;
-	bytes->offset = low;
-	bytes->scale = step;
-	for (i = 0; i < v->dim && step > 0; i++)
-		bytes->code[i] = (uint8) Min(Max(rint((v->x[i] - low) / step), 0), 255);
+	CodesPutBytes(v->dim, v->x, bytes);
 	PG_RETURN_BYTEA_P((bytea *) bytes);
 }
 
@@ -138,7 +170,6 @@ vr_int8_decode(PG_FUNCTION_ARGS)
 	bytea *data = PG_GETARG_BYTEA_P(0);
 	CodesBytes *bytes = (CodesBytes *) data;
 	VrVector *v;
-	int i;
 
 	if (VARSIZE(data) <= offsetof(CodesBytes, code) ||
 		bytes->magic != CODES_BYTES_MAGIC || bytes->dim == 0 ||
@@ -148,13 +179,7 @@ vr_int8_decode(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("this is no code made by int8_encode")));
 	v = VrVectorMake(bytes->dim);
-	for (i = 0; i < bytes->dim; i++)
-	{
-		double x = bytes->offset + (double) bytes->scale * bytes->code[i];
-
-		/* Rounded scales may step over the end of what a float holds. */
-		v->x[i] = Min(Max(x, -FLT_MAX), FLT_MAX);
-	}
+	CodesGetBytes(bytes, v->x);
 	PG_RETURN_POINTER(v);
 }
 
