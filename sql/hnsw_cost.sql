@@ -55,6 +55,16 @@ SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE r = 5 ORDER BY e <
 SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE c = 5 ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10') line WHERE line ~ 'Cond|Filter|Scan using';
 SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE c = 5 AND r = 3 AND id > 7 ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10') line WHERE line ~ 'Cond|Filter|Scan using';
 
+-- IN on an attribute column, in any version
+SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE r IN (1, 2, 3) ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10') line WHERE line ~ 'Cond|Filter|Scan using';
+SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE r = ANY (''{1,2}'') AND c = 2 AND id > 7 ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10') line WHERE line ~ 'Cond|Filter|Scan using';
+SELECT trim(line) FROM cost_plan('SELECT id FROM cost_t WHERE r <> ALL (''{1,2}'') ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10') line WHERE line ~ 'Cond|Filter|Scan using';
+SET enable_seqscan = off;
+SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM cost_t WHERE r IN (5, 6) ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10) x;
+SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM cost_t WHERE r = ANY (ARRAY(SELECT 5 UNION SELECT 6)) ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10) x;
+SELECT id FROM cost_t WHERE r IN (5, NULL) AND c IN (5, 7) ORDER BY e <-> (SELECT q FROM cost_q) LIMIT 10;
+RESET enable_seqscan;
+
 -- a small table is read whole
 CREATE TABLE cost_small AS SELECT * FROM cost_t LIMIT 50;
 CREATE INDEX ON cost_small USING hnsw (e vector_l2_ops);

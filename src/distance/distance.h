@@ -84,6 +84,8 @@ extern float VrSparseIp(int na, const int32 *ia, const float *xa, int nb,
 						const int32 *ib, const float *xb);
 extern float VrSparseL1(int na, const int32 *ia, const float *xa, int nb,
 						const int32 *ib, const float *xb);
+/* the values' squares */
+extern float VrSparseNormSq(int n, const float *x);
 
 /* Single values, by definition of IEEE 754. */
 extern float VrHalfToFloat(vr_half h);

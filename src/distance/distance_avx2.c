@@ -10,7 +10,7 @@
  */
 #include "c.h"
 
-#include "distance/distance_private.h"
+#include "distance/distance_short.h"
 
 #ifdef VR_DISTANCE_X86
 
@@ -23,7 +23,7 @@
 #define AVX2_STEP (AVX2_WIDTH * AVX2_SUMS)
 #define AVX2_BATCH 2 /* rows summed side by side */
 
-StaticAssertDecl(VR_DISTANCE_IN_ORDER >= AVX2_WIDTH - 1,
+StaticAssertDecl(VR_DISTANCE_SHORT >= AVX2_WIDTH - 1,
 				 "the last register must lie inside the input");
 
 /* From element r on, the mask that keeps the highest r elements. */
@@ -146,6 +146,8 @@ avx2_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 {
 	float sum;
 
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, ea, a, eb, b);
 	avx2_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -158,6 +160,11 @@ avx2_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	size_t i = 0;
 	int k;
 
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		return;
+	}
 	VR_DISTANCE_UNROLL
 	for (k = 0; k < AVX2_SUMS; k++)
 		s[0][k] = s[1][k] = s[2][k] = _mm256_setzero_ps();
@@ -202,24 +209,18 @@ avx2_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 AVX2 static float
 avx2_l2sq_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32(n, a, b);
 	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 AVX2 static float
 avx2_ip_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32(n, a, b);
 	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 AVX2 static float
 avx2_l1_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f32(n, a, b);
 	return avx2_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
@@ -227,33 +228,24 @@ AVX2 static void
 avx2_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 				float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f32(n, a, b, ip, aa, bb);
-	else
-		avx2_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+	avx2_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
 }
 
 AVX2 static float
 avx2_l2sq_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f16(n, a, b);
 	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 AVX2 static float
 avx2_ip_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f16(n, a, b);
 	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 AVX2 static float
 avx2_l1_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f16(n, a, b);
 	return avx2_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
@@ -261,25 +253,18 @@ AVX2 static void
 avx2_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip, float *aa,
 				float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f16(n, a, b, ip, aa, bb);
-	else
-		avx2_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+	avx2_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
 }
 
 AVX2 static float
 avx2_l2sq_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32_f16(n, a, b);
 	return avx2_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
 AVX2 static float
 avx2_ip_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32_f16(n, a, b);
 	return avx2_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
@@ -332,7 +317,7 @@ avx2_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
 {
 	int r = 0;
 
-	for (; r + AVX2_BATCH <= count; r += AVX2_BATCH)
+	for (; n > VR_DISTANCE_SHORT && r + AVX2_BATCH <= count; r += AVX2_BATCH)
 	{
 		VrDistancePrefetch(n, rows + r + AVX2_BATCH,
 						   Min(AVX2_BATCH, count - r - AVX2_BATCH));
@@ -347,20 +332,14 @@ AVX2 static void
 avx2_l2sq_f32_batch(int n, const float *q, const float *const *rows, int count,
 					float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.l2sq_f32_batch(n, q, rows, count, out);
-	else
-		avx2_batch(VR_TERM_L2SQ, n, q, rows, count, out);
+	avx2_batch(VR_TERM_L2SQ, n, q, rows, count, out);
 }
 
 AVX2 static void
 avx2_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 				  float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.ip_f32_batch(n, q, rows, count, out);
-	else
-		avx2_batch(VR_TERM_IP, n, q, rows, count, out);
+	avx2_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
 AVX2 VR_DISTANCE_INLINE __m256i

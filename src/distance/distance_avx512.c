@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "distance/distance_private.h"
+#include "distance/distance_short.h"
 
 #ifdef VR_DISTANCE_X86
 
@@ -146,6 +146,8 @@ avx512_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 {
 	float sum;
 
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, ea, a, eb, b);
 	avx512_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -158,6 +160,11 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	size_t i = 0;
 	int k;
 
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		return;
+	}
 	VR_DISTANCE_UNROLL
 	for (k = 0; k < AVX512_SUMS; k++)
 		s[0][k] = s[1][k] = s[2][k] = _mm512_setzero_ps();
@@ -200,24 +207,18 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 AVX512 static float
 avx512_l2sq_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32(n, a, b);
 	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 AVX512 static float
 avx512_ip_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32(n, a, b);
 	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 AVX512 static float
 avx512_l1_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f32(n, a, b);
 	return avx512_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
@@ -225,33 +226,24 @@ AVX512 static void
 avx512_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 				  float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f32(n, a, b, ip, aa, bb);
-	else
-		avx512_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+	avx512_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
 }
 
 AVX512 static float
 avx512_l2sq_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f16(n, a, b);
 	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 AVX512 static float
 avx512_ip_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f16(n, a, b);
 	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 AVX512 static float
 avx512_l1_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f16(n, a, b);
 	return avx512_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
@@ -259,25 +251,18 @@ AVX512 static void
 avx512_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
 				  float *aa, float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f16(n, a, b, ip, aa, bb);
-	else
-		avx512_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+	avx512_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
 }
 
 AVX512 static float
 avx512_l2sq_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32_f16(n, a, b);
 	return avx512_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
 AVX512 static float
 avx512_ip_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32_f16(n, a, b);
 	return avx512_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
@@ -325,7 +310,8 @@ avx512_batch(VrDistanceTerm term, int n, const float *q,
 {
 	int r = 0;
 
-	for (; r + AVX512_BATCH <= count; r += AVX512_BATCH)
+	for (; n > VR_DISTANCE_SHORT && r + AVX512_BATCH <= count;
+		 r += AVX512_BATCH)
 	{
 		VrDistancePrefetch(n, rows + r + AVX512_BATCH,
 						   Min(AVX512_BATCH, count - r - AVX512_BATCH));
@@ -340,20 +326,14 @@ AVX512 static void
 avx512_l2sq_f32_batch(int n, const float *q, const float *const *rows,
 					  int count, float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.l2sq_f32_batch(n, q, rows, count, out);
-	else
-		avx512_batch(VR_TERM_L2SQ, n, q, rows, count, out);
+	avx512_batch(VR_TERM_L2SQ, n, q, rows, count, out);
 }
 
 AVX512 static void
 avx512_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 					float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.ip_f32_batch(n, q, rows, count, out);
-	else
-		avx512_batch(VR_TERM_IP, n, q, rows, count, out);
+	avx512_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
 /* Bytes i to n, at most a register of them, among zeroes. */

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "distance/distance_private.h"
+#include "distance/distance_short.h"
 
 #ifdef VR_DISTANCE_NEON
 
@@ -20,7 +20,7 @@
 #define NEON_STEP (NEON_WIDTH * NEON_SUMS)
 #define NEON_BATCH 4 /* rows summed side by side */
 
-StaticAssertDecl(VR_DISTANCE_IN_ORDER >= NEON_WIDTH - 1,
+StaticAssertDecl(VR_DISTANCE_SHORT >= NEON_WIDTH - 1,
 				 "the last register must lie inside the input");
 
 /* From element r on, the mask that keeps the highest r elements. */
@@ -127,6 +127,8 @@ neon_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 {
 	float sum;
 
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, ea, a, eb, b);
 	neon_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -139,6 +141,11 @@ neon_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	size_t i = 0;
 	int k;
 
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		return;
+	}
 	VR_DISTANCE_UNROLL
 	for (k = 0; k < NEON_SUMS; k++)
 		s[0][k] = s[1][k] = s[2][k] = vdupq_n_f32(0.0f);
@@ -180,24 +187,18 @@ neon_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 static float
 neon_l2sq_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32(n, a, b);
 	return neon_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 static float
 neon_ip_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32(n, a, b);
 	return neon_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
 static float
 neon_l1_f32(int n, const float *a, const float *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f32(n, a, b);
 	return neon_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
 }
 
@@ -205,33 +206,24 @@ static void
 neon_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 				float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f32(n, a, b, ip, aa, bb);
-	else
-		neon_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+	neon_cosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
 }
 
 static float
 neon_l2sq_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f16(n, a, b);
 	return neon_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 static float
 neon_ip_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f16(n, a, b);
 	return neon_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
 static float
 neon_l1_f16(int n, const vr_half *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l1_f16(n, a, b);
 	return neon_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
 }
 
@@ -239,25 +231,18 @@ static void
 neon_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip, float *aa,
 				float *bb)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.cosine_f16(n, a, b, ip, aa, bb);
-	else
-		neon_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+	neon_cosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
 }
 
 static float
 neon_l2sq_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.l2sq_f32_f16(n, a, b);
 	return neon_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
 static float
 neon_ip_f32_f16(int n, const float *a, const vr_half *b)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		return VrDistanceScalar.ip_f32_f16(n, a, b);
 	return neon_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
 }
 
@@ -308,7 +293,7 @@ neon_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
 {
 	int r = 0;
 
-	for (; r + NEON_BATCH <= count; r += NEON_BATCH)
+	for (; n > VR_DISTANCE_SHORT && r + NEON_BATCH <= count; r += NEON_BATCH)
 	{
 		VrDistancePrefetch(n, rows + r + NEON_BATCH,
 						   Min(NEON_BATCH, count - r - NEON_BATCH));
@@ -323,20 +308,14 @@ static void
 neon_l2sq_f32_batch(int n, const float *q, const float *const *rows, int count,
 					float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.l2sq_f32_batch(n, q, rows, count, out);
-	else
-		neon_batch(VR_TERM_L2SQ, n, q, rows, count, out);
+	neon_batch(VR_TERM_L2SQ, n, q, rows, count, out);
 }
 
 static void
 neon_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 				  float *out)
 {
-	if (n <= VR_DISTANCE_IN_ORDER)
-		VrDistanceScalar.ip_f32_batch(n, q, rows, count, out);
-	else
-		neon_batch(VR_TERM_IP, n, q, rows, count, out);
+	neon_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
 /* Bits set in each of the bytes of two registers' difference. */

@@ -1,7 +1,7 @@
 /*
  * distance_private.h
- *		What the files of this folder share: the sets of kernels, the length
- *		up to which all of them are one, and float16 conversion for inlining.
+ *		What the files of this folder share: the sets of kernels, and float16
+ *		conversion for inlining.
  *
  * Include after "c.h". Not for other folders.
  */
@@ -15,13 +15,6 @@
 #elif defined(__aarch64__)
 #define VR_DISTANCE_NEON 1
 #endif
-
-/*
- * Up to this length every set sums in element order, each operation rounded by
- * itself: the result is then the one a reader gets by hand, the same on every
- * machine, and as close to pgvector's as its compiler allows (README.md).
- */
-#define VR_DISTANCE_IN_ORDER 8
 
 /* Bit strings shorter than this, in bytes, are counted word by word. */
 #define VR_DISTANCE_FEW_BYTES 32

@@ -6,24 +6,14 @@
  * Long sums go to SCALAR_LANES running sums, added pairwise at the end, and
  * the elements left over to one more: this lets a compiler use whatever
  * vectors the architecture's baseline has without being allowed to reorder
- * anything. Sums of VR_DISTANCE_IN_ORDER elements or less are in element
- * order.
+ * anything.
  */
 #include "c.h"
 
-#include <math.h>
-
-#include "distance/distance_private.h"
+#include "distance/distance_short.h"
 
 #define SCALAR_LANES 16
 #define SCALAR_BLOCK 256 /* elements converted at a time */
-
-VR_DISTANCE_INLINE float
-scalar_load(VrDistanceElem elem, const void *p, size_t i)
-{
-	return elem == VR_ELEM_F32 ? ((const float *) p)[i]
-							   : VrHalfToFloatInline(((const vr_half *) p)[i]);
-}
 
 VR_DISTANCE_INLINE float
 scalar_term(VrDistanceTerm term, float a, float b)
@@ -57,12 +47,14 @@ scalar_sum(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 	size_t i = 0;
 	size_t l;
 
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, ea, a, eb, b);
 	for (; i + SCALAR_LANES <= n; i += SCALAR_LANES)
 		for (l = 0; l < SCALAR_LANES; l++)
-			lanes[l] += scalar_term(term, scalar_load(ea, a, i + l),
-									scalar_load(eb, b, i + l));
+			lanes[l] += scalar_term(term, VrShortLoad(ea, a, i + l),
+									VrShortLoad(eb, b, i + l));
 	for (; i < n; i++)
-		rest += scalar_term(term, scalar_load(ea, a, i), scalar_load(eb, b, i));
+		rest += scalar_term(term, VrShortLoad(ea, a, i), VrShortLoad(eb, b, i));
 	return scalar_reduce(lanes) + rest;
 }
 
@@ -119,6 +111,11 @@ scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 	size_t i = 0;
 	int k;
 
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+		return;
+	}
 	VR_DISTANCE_UNROLL
 	for (k = 0; k < SCALAR_FOURS; k++)
 		s[0][k] = s[1][k] = s[2][k] = (ScalarFour){0};
@@ -196,6 +193,11 @@ scalar_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
 	float sums[3] = {0};
 	int i;
 
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+		return;
+	}
 	for (i = 0; i < n; i += SCALAR_BLOCK)
 	{
 		float block[3];

@@ -89,3 +89,21 @@ VrSparseIp(int na, const int32 *ia, const float *xa, int nb, const int32 *ib,
 	}
 	return sum;
 }
+
+/* Four sums side by side, then the rest; pgvector's order for these. */
+float
+VrSparseNormSq(int n, const float *x)
+{
+	float s[4] = {0};
+	float sum;
+	int i = 0;
+	int l;
+
+	for (; i + 4 <= n; i += 4)
+		for (l = 0; l < 4; l++)
+			s[l] += x[i + l] * x[i + l];
+	sum = (s[0] + s[2]) + (s[1] + s[3]);
+	for (; i < n; i++)
+		sum += x[i] * x[i];
+	return sum;
+}

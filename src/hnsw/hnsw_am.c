@@ -111,7 +111,6 @@ VrHnswInit(void)
 		&vr_hnsw_rerank, VR_RERANK_AUTO, am_rerank_values, PGC_USERSET, 0, NULL,
 		NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
-
 	VrHnswIvfflatInit();
 	VrHnswPathsInit();
 }

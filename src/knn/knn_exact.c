@@ -4,12 +4,19 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -59,6 +66,32 @@ VrKnnCheckNotNull(FunctionCallInfo fcinfo, int arg, const char *name)
 						errmsg("%s must not be null", name)));
 }
 
+/* The function is in schema vecrecall; the types are where its extension is. */
+Oid
+VrKnnVectorType(FunctionCallInfo fcinfo)
+{
+	Oid extension =
+		getExtensionOfObject(ProcedureRelationId, fcinfo->flinfo->fn_oid);
+	HeapTuple tuple;
+	Relation rel;
+	SysScanDesc scan;
+	ScanKeyData key;
+	Oid schema = InvalidOid;
+
+	/* There is no cache of pg_extension in every version. */
+	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   CStringGetDatum("vector"), ObjectIdGetDatum(schema));
+}
+
 /* What the catalogue says of the table's rows; 0 if nothing. */
 double
 VrKnnTableRows(Oid relid)
@@ -80,8 +113,8 @@ ExactBudget(void)
 	return (int64) work_mem * 1024;
 }
 
-static void
-ExactPlan(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
+void
+VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 {
 	int64 planned;
 
@@ -230,7 +263,7 @@ vr_knn_exact(PG_FUNCTION_ARGS)
 				   ARR_ELEMTYPE(array), spec.dim);
 
 	workers = VrKnnParallelWorkers(&table, &spec);
-	ExactPlan(&spec, workers, &plan);
+	VrKnnPlanOrError(&spec, workers, &plan);
 	VrKnnProgressBegin("knn_exact", VrKnnTableRows(table.relid));
 	for (first = 0; first < spec.nqueries; first += plan.pass_queries)
 		ExactPass(&table, &spec, &plan, first, workers, store, desc);

@@ -52,6 +52,8 @@ extern Tuplestorestate *VrKnnReturnSet(FunctionCallInfo fcinfo,
 extern int VrKnnCheckK(int k);
 extern void VrKnnCheckNotNull(FunctionCallInfo fcinfo, int arg,
 							  const char *name);
+/* Type vector of the extension that the called function belongs to. */
+extern Oid VrKnnVectorType(FunctionCallInfo fcinfo);
 /* Rows of a table as the catalogue has them; 0 if it has not. */
 extern double VrKnnTableRows(Oid relid);
 
@@ -131,6 +133,10 @@ typedef struct VrKnnPlan
 extern bool VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 							VrKnnPlan *plan);
 
+/* The same for work_mem, with an error that has the numbers. */
+extern void VrKnnPlanOrError(const VrKnnSpec *spec, int workers,
+							 VrKnnPlan *plan);
+
 /*
  * How keys that are not plain 64-bit integers are compared and kept. NULL for
  * those that are.
@@ -201,6 +207,12 @@ extern void VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 						   int dim);
 
 /*
+ * Makes a copy of an open table one to scan for ctid and a column of bits, or
+ * with NULL the vectors. Not for tables with children, whose ctids are several.
+ */
+extern void VrKnnTableScanCodes(VrKnnTable *table, const char *code);
+
+/*
  * The filter is one SQL expression, or an error says that it is not. Its type
  * is checked when the query is planned. knn_filter.c
  */
@@ -220,11 +232,15 @@ extern void VrKnnKeyFree(const VrKnnKeyType *keytype, Datum key);
  */
 typedef void (*VrKnnRowCallback)(void *arg, int dim, const float *x, int64 key);
 
+/* The same for a value that is no vector. */
+typedef void (*VrKnnRawCallback)(void *arg, Datum value, int64 key);
+
 /* Turns rows of a table into floats. */
 typedef struct VrKnnReader
 {
 	const VrKnnTable *table;
 	VrKnnRowCallback callback;
+	VrKnnRawCallback raw; /* instead, if the column is no vector */
 	void *arg;
 	int dim;               /* 0: what the first row has */
 	float *scratch;        /* for one row */
@@ -273,5 +289,22 @@ extern PGDLLEXPORT void vr_knn_parallel_main(struct dsm_segment *seg,
 extern void VrKnnProgressBegin(const char *what, int64 total);
 extern void VrKnnProgressReport(int64 rows);
 extern void VrKnnProgressEnd(void);
+
+/* ----------------------------------------------------------- codes (knn_codes.c) */
+
+struct VrPq;
+
+/*
+ * Bits of dim floats, highest first as in type bit: those above the threshold
+ * of their dimension, or above zero without one.
+ */
+extern void VrKnnBits(int dim, const float *x, const float *threshold,
+					  unsigned char *bits);
+/* What int8_decode makes of int8_encode. */
+extern void VrKnnInt8RoundTrip(int dim, const float *x, float *decoded);
+/* Trains a codebook, which is a bytea; pq refers to it. */
+extern void *VrKnnPqTrain(const VrKnnBlock *block, int subspaces, int bits,
+						  int iterations, uint64 seed, struct VrPq *pq,
+						  double *mse);
 
 #endif /* VR_KNN_PRIVATE_H */

@@ -322,6 +322,41 @@ VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 	relation_close(rel, NoLock);
 }
 
+void
+VrKnnTableScanCodes(VrKnnTable *table, const char *code)
+{
+	Relation rel = relation_open(table->relid, NoLock);
+
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
+		rel->rd_rel->relhassubclass)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("cannot search \"%s\" by bits",
+							   RelationGetRelationName(rel)),
+						errdetail("It has partitions or children."),
+						errhint("Search them one by one, or use "
+								"vecrecall.knn_exact().")));
+	if (code != NULL)
+	{
+		Oid type;
+
+		table->column = SourceColumn(rel, code);
+		type = getBaseType(
+			TupleDescAttr(RelationGetDescr(rel), table->column - 1)->atttypid);
+		if (type != BITOID && type != VARBITOID)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" of relation \"%s\" is of type %s", code,
+						RelationGetRelationName(rel), format_type_be(type)),
+				 errdetail("A column of codes is of type bit.")));
+		SourceCheckRights(rel, table->column, table->column);
+	}
+	table->key = SelfItemPointerAttributeNumber;
+	table->key_type = TIDOID;
+	table->keytype = NULL;
+	relation_close(rel, NoLock);
+}
+
 /* ----------------------------------------------------------------- reader */
 
 void
@@ -374,6 +409,12 @@ VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
 						? SourceKeyInteger(reader->table->key_type, key)
 						: (int64) key;
 
+	if (reader->raw != NULL)
+	{
+		reader->raw(reader->arg, value, integer);
+		reader->rows++;
+		return;
+	}
 	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
 	{
 		MemoryContext old = MemoryContextSwitchTo(reader->detoast);

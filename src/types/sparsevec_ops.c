@@ -95,8 +95,8 @@ vr_sparsevec_cosine_distance(PG_FUNCTION_ARGS)
 
 	VrCheckSameDims("sparsevec", a->dim, b->dim);
 	ip = VrSparseIp(a->nnz, a->indices, xa, b->nnz, b->indices, xb);
-	aa = VrDistance->ip_f32(a->nnz, xa, xa);
-	bb = VrDistance->ip_f32(b->nnz, xb, xb);
+	aa = VrSparseNormSq(a->nnz, xa);
+	bb = VrSparseNormSq(b->nnz, xb);
 	PG_FREE_IF_COPY(a, 0);
 	PG_FREE_IF_COPY(b, 1);
 	PG_RETURN_FLOAT8(VrTypesCosineDistance(ip, aa, bb));

@@ -95,29 +95,27 @@ VrTypesAnyHalfNotFinite(int n, const vr_half *x)
 }
 
 /*
- * Sum of squares in double, in which each square is exact. Four sums keep the
- * adder busy; short inputs are added in order.
+ * Sum of squares in double, in which each square is exact; pgvector's builds
+ * for x86-64 add in this order.
  */
 static inline double
 VrTypesSumSquares(int n, const float *x)
 {
 	double s0 = 0;
 	double s1 = 0;
-	double s2 = 0;
-	double s3 = 0;
 	int i = 0;
 
-	if (n >= 8)
+	for (; i + 4 <= n; i += 4)
 	{
-		for (; i + 4 <= n; i += 4)
-		{
-			s0 += (double) x[i] * x[i];
-			s1 += (double) x[i + 1] * x[i + 1];
-			s2 += (double) x[i + 2] * x[i + 2];
-			s3 += (double) x[i + 3] * x[i + 3];
-		}
-		s0 = (s0 + s2) + (s1 + s3);
+		const double a = x[i];
+		const double b = x[i + 1];
+		const double c = x[i + 2];
+		const double d = x[i + 3];
+
+		s0 += a * a + c * c;
+		s1 += b * b + d * d;
 	}
+	s0 += s1;
 	for (; i < n; i++)
 		s0 += (double) x[i] * x[i];
 	return s0;

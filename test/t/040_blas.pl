@@ -1,0 +1,116 @@
+# OpenBLAS is in the process that called for it and in no other: not before the
+# first batch search, not in the postmaster, not in workers of other queries;
+# with one thread unless asked, and with signals blocked in any further one.
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use VecRecall;
+use IPC::Run;
+
+plan skip_all => 'needs /proc' unless -e '/proc/self/maps';
+chomp(my $lib = `pg_config --pkglibdir`);
+plan skip_all => 'built without BLAS' unless -e "$lib/vecrecall_blas.so";
+
+# What an administrator set for other programs must not reach a session.
+$ENV{OPENBLAS_NUM_THREADS} = 3;
+my $node = new_node('blas', conf => <<'END');
+shared_preload_libraries = 'vecrecall'
+max_parallel_workers_per_gather = 2
+max_parallel_workers = 4
+END
+$node->safe_psql('postgres', <<'END');
+CREATE TABLE t (id int PRIMARY KEY, v vector(64)) WITH (parallel_workers = 2);
+INSERT INTO t SELECT i, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 64) j)::vector
+FROM generate_series(1, 20000) i;
+VACUUM ANALYZE t;
+CREATE TABLE q AS SELECT array_agg(v ORDER BY id) AS q FROM t WHERE id % 40 = 0;
+CREATE FUNCTION has_blas(pid text) RETURNS bool LANGUAGE sql PARALLEL SAFE AS
+$$ SELECT pg_read_file('/proc/' || pid || '/maps') ~ 'blas' $$;
+CREATE FUNCTION threads() RETURNS int LANGUAGE sql AS
+$$ SELECT substring(pg_read_file('/proc/self/status') from 'Threads:\s*(\d+)')::int $$;
+-- Threads besides the first that would take SIGINT, SIGUSR1 or SIGTERM.
+CREATE FUNCTION open_threads() RETURNS bigint LANGUAGE sql AS
+$$ SELECT count(*) FROM pg_ls_dir('/proc/self/task') t,
+	LATERAL (SELECT ('x' || substring(pg_read_file('/proc/self/task/' || t || '/status') from 'SigBlk:\s*[0-9a-f]{8}([0-9a-f]{8})'))::bit(32)) s(mask)
+	WHERE t::int <> pg_backend_pid() AND mask & x'00004202' <> x'00004202' $$;
+END
+
+my $force = $node->safe_psql('postgres', 'SHOW server_version_num') >= 160000
+  ? 'debug_parallel_query' : 'force_parallel_mode';
+my $few = q(SELECT count(*) FROM q, vecrecall.knn_exact('t', 'v', q.q[1:2], 5));
+my $many = q(SELECT count(*) FROM q, vecrecall.knn_exact('t', 'v', q.q, 5));
+
+my $result = $node->safe_psql('postgres', <<"END");
+SELECT 'operator', has_blas('self'), threads() FROM (SELECT count(v <-> v) FROM t) s;
+$few;
+SELECT 'few queries', has_blas('self'), blas, blas_threads, threads() FROM vecrecall.build_info();
+SET vecrecall.blas_threads = 0;
+$many;
+SELECT 'kernels', has_blas('self'), threads();
+SET vecrecall.blas_threads = 1;
+$many;
+SELECT 'blas', has_blas('self'), blas LIKE 'OpenBLAS%', blas_threads, threads() FROM vecrecall.build_info();
+SELECT 'postmaster', has_blas('$node->{_pid}');
+SET $force = on;
+SELECT 'worker', has_blas('self');
+RESET $force;
+SET vecrecall.blas_threads = 2;
+$many;
+SELECT 'two', blas_threads, threads() > 1, open_threads() FROM vecrecall.build_info();
+SET vecrecall.blas_threads = 1;
+$many;
+SELECT 'one again', blas_threads FROM vecrecall.build_info();
+END
+is($result, <<'END' =~ s/\n$//r, 'BLAS is where it is used, and nowhere else');
+operator|f|1
+10
+few queries|f|not loaded in this session||1
+2500
+kernels|f|1
+2500
+blas|t|t|1|1
+postmaster|f
+worker|f
+2500
+two|2|t|0
+2500
+one again|1
+END
+
+# The signals of a statement still work while threads compute.
+my ($rc, $out, $err) = $node->psql('postgres', <<"END");
+SET vecrecall.blas_threads = 2;
+SET statement_timeout = 300;
+SELECT count(*) FROM q, generate_series(1, 1000), vecrecall.knn_exact('t', 'v', q.q, 5);
+END
+like($err, qr/canceling statement due to statement timeout/, 'a batch search can be cancelled');
+
+# Several processes, each with a BLAS of its own, that leave when done.
+($rc, $out, $err) = $node->psql('postgres', <<"END");
+SET client_min_messages = debug1;
+SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
+SET max_parallel_workers_per_gather = 0;
+SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
+END
+my @sums = split /\n/, $out;
+is($sums[0], $sums[1], 'several processes find what one does');
+SKIP: {
+	chomp(my $cores = `getconf _NPROCESSORS_ONLN`);
+	skip 'one core', 1 if $cores < 2;
+	like($err, qr/, [12] workers,/, 'there were several');
+}
+
+# A search that lasts shows in pg_stat_activity how far it is.
+$node->safe_psql('postgres', 'SET vecrecall.blas_threads = 0; SET max_parallel_workers_per_gather = 0; SELECT 1');
+my $run = IPC::Run::start(
+	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
+		q(SET max_parallel_workers_per_gather = 0; SET vecrecall.blas_threads = 0;
+		  SELECT count(*) FROM vecrecall.knn_exact('t', 'v', (SELECT array_agg(v) FROM t WHERE id <= 8000), 5, 'l1')) ],
+	'>', \my $progress_out, '2>', \my $progress_err);
+ok($node->poll_query_until('postgres',
+	"SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^vecrecall.knn_exact: \\d+ of about 20000 rows: '"),
+	'progress is visible');
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^vecrecall.knn_exact'");
+$run->finish;
+like($progress_err, qr/canceling statement due to user request/, 'and it can be cancelled there');
+
+done_testing();
