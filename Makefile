@@ -2,6 +2,7 @@
 #
 #   make demo     see it work: builds, runs a private server, cleans up
 #   make check    every test, on a private server
+#   make check-clients    real programs of client libraries and ORMs
 #   make setup    installs what those two need (Debian and Ubuntu, as root)
 #
 # Those set themselves up and need no PostgreSQL yet. The rest is PGXS:
@@ -13,7 +14,7 @@
 #
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
-SELF_SERVED = demo check setup
+SELF_SERVED = demo check check-clients setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
 ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
@@ -31,6 +32,9 @@ demo:
 check:
 	@$(TOP)/test/lib/setup.sh check
 	@$(TOP)/test/lib/check.sh
+check-clients:
+	@$(TOP)/test/lib/setup.sh clients
+	@$(TOP)/test/clients/run.sh
 .PHONY: $(SELF_SERVED)
 # One after another, whatever -j says.
 .NOTPARALLEL:

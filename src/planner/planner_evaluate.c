@@ -6,7 +6,9 @@
  * is grouped by operation, target, dimension and number of workers, and a group
  * counts if at least four sizes of batch were measured in it. A method is right
  * about a group if the measured throughput of the size nearest to its own is
- * within the tolerance of the best measured one.
+ * within the tolerance of the best measured one. The throughput of a size is that
+ * of its median time: one batch that had to wait for something else says
+ * nothing about the size.
  */
 #include "postgres.h"
 
@@ -39,11 +41,14 @@ typedef enum EvaluateMethod
 static const char *const evaluate_names[METHOD_COUNT] = {
 	"planner", "fixed_100", "biggest", "last_best"};
 
+/* The times of one size, in the older and in the newer part. */
 typedef struct EvaluateSize
 {
 	int64 batch;
-	double rows[2]; /* older and newer part */
-	double seconds[2];
+	int count[2];
+	int room[2];
+	double *seconds[2];
+	double rate[2]; /* once all are known, 0 if there are none */
 } EvaluateSize;
 
 typedef struct EvaluateGroup
@@ -130,16 +135,48 @@ evaluate_count(List **groups, const VrPlannerRecord *record, int part)
 		size = &group->sizes[group->count++];
 		size->batch = record->rows;
 	}
-	size->rows[part] += (double) record->rows;
-	size->seconds[part] += VrRecordSeconds(record);
+	if (size->count[part] == size->room[part])
+	{
+		double *more;
+
+		size->room[part] = Max(size->room[part] * 2, 8);
+		more = palloc(size->room[part] * sizeof(double));
+		if (size->count[part] > 0)
+			memcpy(more, size->seconds[part],
+				   size->count[part] * sizeof(double));
+		size->seconds[part] = more;
+	}
+	size->seconds[part][size->count[part]++] = VrRecordSeconds(record);
 }
 
-static double
-evaluate_rate(const EvaluateSize *size, int part)
+static int
+evaluate_compare(const void *a, const void *b)
 {
-	return size->rows[part] > 0
-			   ? size->rows[part] / Max(size->seconds[part], 1e-9)
-			   : 0;
+	double x = *(const double *) a;
+	double y = *(const double *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* Throughput of each size, by its median time. */
+static void
+evaluate_rates(EvaluateGroup *group)
+{
+	for (int i = 0; i < group->count; i++)
+		for (int part = 0; part < 2; part++)
+		{
+			EvaluateSize *size = &group->sizes[i];
+			int n = size->count[part];
+			double median;
+
+			if (n == 0)
+				continue;
+			qsort(size->seconds[part], n, sizeof(double), evaluate_compare);
+			median = (size->seconds[part][(n - 1) / 2] +
+					  size->seconds[part][n / 2]) /
+					 2;
+			size->rate[part] = size->batch / Max(median, 1e-9);
+		}
 }
 
 /* Newer throughput at the measured size nearest to batch, by ratio. */
@@ -153,10 +190,10 @@ evaluate_nearest(const EvaluateGroup *group, double batch)
 	{
 		double d = fabs(log(group->sizes[i].batch / Max(batch, 1)));
 
-		if (group->sizes[i].rows[1] > 0 && d < distance)
+		if (group->sizes[i].count[1] > 0 && d < distance)
 		{
 			distance = d;
-			rate = evaluate_rate(&group->sizes[i], 1);
+			rate = group->sizes[i].rate[1];
 		}
 	}
 	return rate;
@@ -207,12 +244,12 @@ evaluate_group(List *states, const EvaluateGroup *group, double tolerance,
 	{
 		const EvaluateSize *size = &group->sizes[i];
 
-		best = Max(best, evaluate_rate(size, 1));
+		best = Max(best, size->rate[1]);
 		choice[METHOD_BIGGEST] =
 			Max(choice[METHOD_BIGGEST], (double) size->batch);
-		if (evaluate_rate(size, 0) > best_older)
+		if (size->rate[0] > best_older)
 		{
-			best_older = evaluate_rate(size, 0);
+			best_older = size->rate[0];
 			choice[METHOD_LAST] = (double) size->batch;
 		}
 	}
@@ -231,7 +268,7 @@ evaluate_counts(const EvaluateGroup *group)
 	int sizes = 0;
 
 	for (int i = 0; i < group->count; i++)
-		sizes += group->sizes[i].rows[1] > 0;
+		sizes += group->sizes[i].count[1] > 0;
 	return sizes >= MIN_SIZES;
 }
 
@@ -318,6 +355,7 @@ vr_planner_evaluate(PG_FUNCTION_ARGS)
 	{
 		if (!evaluate_counts(lfirst(lc)))
 			continue;
+		evaluate_rates(lfirst(lc));
 		evaluate_group(states, lfirst(lc), tolerance, scores);
 		counted++;
 	}

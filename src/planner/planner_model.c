@@ -22,6 +22,22 @@
 
 #define FORGETTING 0.995
 
+/*
+ * The scalability law is learned against what a lone batch was thought to take
+ * at the time, so what is old is forgotten sooner.
+ */
+#define USL_FORGETTING 0.97
+
+/*
+ * And it is only a law: what it adds to the time of a batch is trusted to this
+ * share, so that batches that ran alone decide what a batch takes alone.
+ */
+#define USL_TRUST 0.3
+
+/* Standard deviations of what is shipped of the law: wide. */
+#define USL_SIGMA_SPREAD 0.2
+#define USL_KAPPA_SPREAD 0.01
+
 /* Standard deviation of a prior coefficient, relative to its value. */
 #define PRIOR_SPREAD 10.0
 
@@ -43,6 +59,12 @@
 
 /* Observations of a cell before exploration becomes occasional. */
 #define YOUNG 12
+
+/*
+ * Small batches have costs of their own, and nobody wants them: an observation
+ * has also the weight of its relative throughput squared, at least of this.
+ */
+#define SMALL_SHARE 0.1
 
 #define NOISE_PRIOR 0.15
 #define NOISE_FLOOR 0.02
@@ -360,7 +382,7 @@ VrModelFit(VrPlannerOp op, const VrModel *own, const VrModel *pool, VrFit *fit)
 				 (fit->noise * fit->noise);
 	for (int i = 0; i < 2; i++)
 	{
-		double spread = 2 * usl_prior[i];
+		double spread = i == 0 ? USL_SIGMA_SPREAD : USL_KAPPA_SPREAD;
 		double weight = 1 / (spread * spread);
 
 		usl_vector[i] =
@@ -587,11 +609,12 @@ model_accumulate_usl(VrModel *own, int n, double over, double weight)
 	{
 		for (int j = 0; j <= i; j++)
 			own->usl_info[TRI(i, j)] =
-				own->usl_info[TRI(i, j)] * FORGETTING + weight * z[i] * z[j];
+				own->usl_info[TRI(i, j)] * USL_FORGETTING +
+				weight * z[i] * z[j];
 		own->usl_moment[i] =
-			own->usl_moment[i] * FORGETTING + weight * z[i] * over;
+			own->usl_moment[i] * USL_FORGETTING + weight * z[i] * over;
 	}
-	own->usl_weight = own->usl_weight * FORGETTING + 1;
+	own->usl_weight = own->usl_weight * USL_FORGETTING + 1;
 }
 
 /*
@@ -622,7 +645,13 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	lone = Max(model_dot(x, fit.coef), 1e-9);
 	contention = model_contention(&fit, n);
 	var_lone = model_variance(&fit, x);
-	var_usl = n > 1 ? model_contention_variance(&fit, n) : 0;
+	var_usl = 0;
+	if (n > 1)
+	{
+		double doubt = USL_TRUST * (1 - 1 / contention);
+
+		var_usl = model_contention_variance(&fit, n) + doubt * doubt;
+	}
 	var_noise = fit.noise * fit.noise;
 	log_ratio = log(Max(outcome->seconds, 1e-9) / (lone * contention));
 	credible =
@@ -641,8 +670,12 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 						   ? outcome->seconds / contention
 						   : lone;
 
+		/* What fraction of its asymptote such a batch has of throughput. */
+		double share = Max(1 - fit.coef[VR_COEF_BATCH] / lone, SMALL_SHARE);
+
 		model_accumulate(own, x, outcome->seconds / contention,
-						 var_noise / (var_noise + var_usl) / (scale * scale));
+						 share * share * var_noise / (var_noise + var_usl) /
+							 (scale * scale));
 		if (n > 1)
 			model_accumulate_usl(own, n, outcome->seconds / lone - 1,
 								 var_noise / (var_noise + var_lone) /

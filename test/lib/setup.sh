@@ -1,6 +1,6 @@
 #!/bin/bash
-# setup.sh demo|check: makes sure that what "make demo" or "make check" needs
-# is on this machine. As root on Debian and its kin it installs what is
+# setup.sh demo|check|clients: makes sure that what "make demo", "make check" or
+# "make check-clients" needs is on this machine. As root on Debian and its kin it installs what is
 # missing; otherwise it prints the line that does, and fails.
 . "$(dirname "$0")/private.sh"
 
@@ -30,6 +30,17 @@ if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+fi
+if [ "$1" = clients ]; then
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+	command -v node >/dev/null || missing+=(nodejs)
+	command -v npm >/dev/null || missing+=(npm)
+	command -v javac >/dev/null || missing+=(default-jdk-headless)
+	command -v mvn >/dev/null || missing+=(maven)
+	command -v go >/dev/null || missing+=(golang-go)
+	command -v cargo >/dev/null || missing+=(cargo)
+	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null ||
+		missing+=(pgbouncer)
 fi
 [ ${#missing[@]} != 0 ] || exit 0
 
