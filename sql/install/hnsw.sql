@@ -28,12 +28,14 @@ CREATE OPERATOR CLASS vector_l2_ops
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 vector_l2_squared_distance(vector, vector);
 COMMENT ON OPERATOR CLASS vector_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY vector_l2_ops USING hnsw IS 'nearest by Euclidean distance';
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 vector_negative_inner_product(vector, vector);
 COMMENT ON OPERATOR CLASS vector_ip_ops USING hnsw IS 'nearest by inner product';
+COMMENT ON OPERATOR FAMILY vector_ip_ops USING hnsw IS 'nearest by inner product';
 
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING hnsw AS
@@ -41,12 +43,14 @@ CREATE OPERATOR CLASS vector_cosine_ops
 	FUNCTION 1 vector_negative_inner_product(vector, vector),
 	FUNCTION 2 vector_norm(vector);
 COMMENT ON OPERATOR CLASS vector_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY vector_cosine_ops USING hnsw IS 'nearest by cosine distance';
 
 CREATE OPERATOR CLASS vector_l1_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
 	FUNCTION 1 l1_distance(vector, vector);
 COMMENT ON OPERATOR CLASS vector_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY vector_l1_ops USING hnsw IS 'nearest by taxicab distance';
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	FOR TYPE halfvec USING hnsw AS
@@ -54,6 +58,7 @@ CREATE OPERATOR CLASS halfvec_l2_ops
 	FUNCTION 1 halfvec_l2_squared_distance(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY halfvec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
 
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING hnsw AS
@@ -61,6 +66,7 @@ CREATE OPERATOR CLASS halfvec_ip_ops
 	FUNCTION 1 halfvec_negative_inner_product(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_ip_ops USING hnsw IS 'nearest by inner product';
+COMMENT ON OPERATOR FAMILY halfvec_ip_ops USING hnsw IS 'nearest by inner product';
 
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING hnsw AS
@@ -69,6 +75,7 @@ CREATE OPERATOR CLASS halfvec_cosine_ops
 	FUNCTION 2 l2_norm(halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY halfvec_cosine_ops USING hnsw IS 'nearest by cosine distance';
 
 CREATE OPERATOR CLASS halfvec_l1_ops
 	FOR TYPE halfvec USING hnsw AS
@@ -76,6 +83,7 @@ CREATE OPERATOR CLASS halfvec_l1_ops
 	FUNCTION 1 l1_distance(halfvec, halfvec),
 	FUNCTION 3 hnsw_halfvec_support(internal);
 COMMENT ON OPERATOR CLASS halfvec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY halfvec_l1_ops USING hnsw IS 'nearest by taxicab distance';
 
 CREATE OPERATOR CLASS sparsevec_l2_ops
 	FOR TYPE sparsevec USING hnsw AS
@@ -83,6 +91,7 @@ CREATE OPERATOR CLASS sparsevec_l2_ops
 	FUNCTION 1 sparsevec_l2_squared_distance(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l2_ops USING hnsw IS 'nearest by Euclidean distance';
 
 CREATE OPERATOR CLASS sparsevec_ip_ops
 	FOR TYPE sparsevec USING hnsw AS
@@ -90,6 +99,7 @@ CREATE OPERATOR CLASS sparsevec_ip_ops
 	FUNCTION 1 sparsevec_negative_inner_product(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_ip_ops USING hnsw IS 'nearest by inner product';
+COMMENT ON OPERATOR FAMILY sparsevec_ip_ops USING hnsw IS 'nearest by inner product';
 
 CREATE OPERATOR CLASS sparsevec_cosine_ops
 	FOR TYPE sparsevec USING hnsw AS
@@ -98,6 +108,7 @@ CREATE OPERATOR CLASS sparsevec_cosine_ops
 	FUNCTION 2 l2_norm(sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_cosine_ops USING hnsw IS 'nearest by cosine distance';
+COMMENT ON OPERATOR FAMILY sparsevec_cosine_ops USING hnsw IS 'nearest by cosine distance';
 
 CREATE OPERATOR CLASS sparsevec_l1_ops
 	FOR TYPE sparsevec USING hnsw AS
@@ -105,6 +116,7 @@ CREATE OPERATOR CLASS sparsevec_l1_ops
 	FUNCTION 1 l1_distance(sparsevec, sparsevec),
 	FUNCTION 3 hnsw_sparsevec_support(internal);
 COMMENT ON OPERATOR CLASS sparsevec_l1_ops USING hnsw IS 'nearest by taxicab distance';
+COMMENT ON OPERATOR FAMILY sparsevec_l1_ops USING hnsw IS 'nearest by taxicab distance';
 
 CREATE OPERATOR CLASS bit_hamming_ops
 	FOR TYPE bit USING hnsw AS
@@ -112,6 +124,7 @@ CREATE OPERATOR CLASS bit_hamming_ops
 	FUNCTION 1 hamming_distance(bit, bit),
 	FUNCTION 3 hnsw_bit_support(internal);
 COMMENT ON OPERATOR CLASS bit_hamming_ops USING hnsw IS 'nearest by Hamming distance';
+COMMENT ON OPERATOR FAMILY bit_hamming_ops USING hnsw IS 'nearest by Hamming distance';
 
 CREATE OPERATOR CLASS bit_jaccard_ops
 	FOR TYPE bit USING hnsw AS
@@ -119,6 +132,7 @@ CREATE OPERATOR CLASS bit_jaccard_ops
 	FUNCTION 1 jaccard_distance(bit, bit),
 	FUNCTION 3 hnsw_bit_support(internal);
 COMMENT ON OPERATOR CLASS bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
+COMMENT ON OPERATOR FAMILY bit_jaccard_ops USING hnsw IS 'nearest by Jaccard distance';
 
 -- Attribute columns beside the vector: equality and IN are tested during the
 -- search. Integers share a family, so that their types may be mixed.
@@ -153,20 +167,24 @@ CREATE OPERATOR CLASS bool_ops
 	DEFAULT FOR TYPE bool USING hnsw AS
 	OPERATOR 2 = (bool, bool);
 COMMENT ON OPERATOR CLASS bool_ops USING hnsw IS 'attribute column for filtering';
+COMMENT ON OPERATOR FAMILY bool_ops USING hnsw IS 'attribute column for filtering';
 
 CREATE OPERATOR CLASS enum_ops
 	DEFAULT FOR TYPE anyenum USING hnsw AS
 	OPERATOR 2 = (anyenum, anyenum);
 COMMENT ON OPERATOR CLASS enum_ops USING hnsw IS 'attribute column for filtering';
+COMMENT ON OPERATOR FAMILY enum_ops USING hnsw IS 'attribute column for filtering';
 
 CREATE OPERATOR CLASS uuid_ops
 	DEFAULT FOR TYPE uuid USING hnsw AS
 	OPERATOR 2 = (uuid, uuid),
 	FUNCTION 4 uuid_hash_extended(uuid, int8);
 COMMENT ON OPERATOR CLASS uuid_ops USING hnsw IS 'attribute column for filtering, by hash';
+COMMENT ON OPERATOR FAMILY uuid_ops USING hnsw IS 'attribute column for filtering, by hash';
 
 CREATE OPERATOR CLASS text_ops
 	DEFAULT FOR TYPE text USING hnsw AS
 	OPERATOR 2 = (text, text),
 	FUNCTION 4 hashtextextended(text, int8);
 COMMENT ON OPERATOR CLASS text_ops USING hnsw IS 'attribute column for filtering, by hash';
+COMMENT ON OPERATOR FAMILY text_ops USING hnsw IS 'attribute column for filtering, by hash';
