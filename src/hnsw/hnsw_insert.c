@@ -35,6 +35,7 @@
 typedef struct InsertLevel
 {
 	int n;
+	int chosen; /* the first so many are diverse */
 	VrHnswNeighbour neighbours[VR_HNSW_MAX_LANES];
 } InsertLevel;
 
@@ -624,7 +625,7 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 		}
 		n++;
 	}
-	out->n = VrHnswSelect(store, cands, n, limit);
+	out->n = VrHnswSelect(store, cands, n, limit, &out->chosen);
 	memcpy(out->neighbours, cands, out->n * sizeof(*cands));
 }
 
@@ -726,9 +727,9 @@ InsertRecords(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 							   ? VrHnswImageRecord(store->image, ids[i])
 							   : palloc0(l->record_size);
 
-		VrHnswFillRecord(store, rec, value, i,
-						 levels[i] ? levels[i]->neighbours : NULL,
-						 levels[i] ? levels[i]->n : 0);
+		VrHnswFillRecord(
+			store, rec, value, i, levels[i] ? levels[i]->neighbours : NULL,
+			levels[i] ? levels[i]->n : 0, levels[i] ? levels[i]->chosen : 0);
 		rec->down = i > 0 ? ids[i - 1] : VR_HNSW_NO_VERTEX;
 		rec->base = ids[0];
 		if (i == 0)

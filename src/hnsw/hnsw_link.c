@@ -66,11 +66,13 @@ VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a, const char *avalue,
 /*
  * Reorders cands, sorted by d, so that the first n (returned, at most limit)
  * are those to link: first each candidate that no chosen one shadows, then,
- * while there is room, the nearest shadowed ones. d of quantised inner product
+ * while there is room, the nearest shadowed ones; *chosen is the number of the
+ * former. d of quantised inner product
  * must be twice the negative product, as VrHnswPairDistance's.
  */
 int
-VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands, int limit)
+VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands, int limit,
+			 int *chosen)
 {
 	float alpha = LinkAlpha(store->idx);
 	VrHnswNeighbour *shadowed = palloc(Max(ncands, 1) * sizeof(*cands));
@@ -92,6 +94,7 @@ VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands, int limit)
 		else
 			cands[n++] = cands[i];
 	}
+	*chosen = n;
 	for (i = 0; i < nshadowed && n < limit; i++)
 		cands[n++] = shadowed[i];
 	pfree(shadowed);
@@ -163,7 +166,8 @@ LinkEncode(const VrHnswIndex *idx, VrHnswRecord rec, int lane, const float *v,
  */
 void
 VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
-				 int level, const VrHnswNeighbour *neighbours, int n)
+				 int level, const VrHnswNeighbour *neighbours, int n,
+				 int chosen)
 {
 	const VrHnswIndex *idx = store->idx;
 	const VrHnswLayout *l = &idx->layout;
@@ -172,6 +176,7 @@ VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
 
 	rec->level = level;
 	rec->degree = n;
+	rec->chosen = chosen;
 	rec->value_bytes = value->bytes;
 	rec->more_tids = VR_HNSW_NO_VERTEX;
 	rec->down = VR_HNSW_NO_VERTEX;
@@ -322,8 +327,10 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
  * there always is one. Plain: see LinkMeasurePlain for what may be held.
  *
  * The newcomer is turned away if a nearer neighbour shadows it. Else it
- * replaces the farthest neighbour that it shadows, or, if it shadows none, the
- * farthest of all.
+ * replaces the farthest of those that it shadows and of those that are there
+ * only because there was room; if there are none, the farthest of all. So a
+ * far neighbour that nothing shadows, which may be an outlier's only way in,
+ * goes last.
  */
 int
 VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
@@ -346,7 +353,7 @@ VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 	{
 		if (du[i] <= d && alpha * dx[i] < d && !force)
 			return -1;
-		if (du[i] > d && alpha * dx[i] < du[i] &&
+		if (du[i] > d && (i >= target->chosen || alpha * dx[i] < du[i]) &&
 			(victim < 0 || du[i] > du[victim]))
 			victim = i;
 		if (du[i] > du[farthest])
@@ -416,6 +423,26 @@ VrHnswValueOfRecord(VrHnswStore *store, VrHnswRecord rec, VrHnswValue *value)
 	}
 }
 
+/* Copies a lane of a record over another. */
+static void
+LinkCopyLane(VrHnswStore *store, VrHnswRecord rec, int to, int from)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	uint32 *ids = VrHnswRecordIds(rec, l);
+	int to_set = to / VR_QUANT_LANES;
+	int from_set = from / VR_QUANT_LANES;
+
+	if (to == from)
+		return;
+	ids[to] = ids[from];
+	if (store->idx->form == VR_FORM_QUANTISED)
+		VrLaneCopy(l->code_bits, VrHnswRecordCodes(rec, l, to_set),
+				   VrHnswRecordFactors(rec, l, to_set), to % VR_QUANT_LANES,
+				   VrHnswRecordCodes(rec, l, from_set),
+				   VrHnswRecordFactors(rec, l, from_set),
+				   from % VR_QUANT_LANES);
+}
+
 /* Takes a neighbour out; the last one moves into its lane. */
 void
 VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane)
@@ -425,22 +452,19 @@ VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane)
 	int last = target->degree - 1;
 
 	Assert(lane <= last);
-	if (store->idx->form == VR_FORM_QUANTISED)
+	/* Those selected stay in front: close their gap first. */
+	if (lane < target->chosen)
 	{
-		int from = last / VR_QUANT_LANES;
-		int to = lane / VR_QUANT_LANES;
-
-		if (lane != last)
-			VrLaneCopy(
-				l->code_bits, VrHnswRecordCodes(target, l, to),
-				VrHnswRecordFactors(target, l, to), lane % VR_QUANT_LANES,
-				VrHnswRecordCodes(target, l, from),
-				VrHnswRecordFactors(target, l, from), last % VR_QUANT_LANES);
-		VrLaneClear(l->code_bits, VrHnswRecordCodes(target, l, from),
-					VrHnswRecordFactors(target, l, from),
-					last % VR_QUANT_LANES);
+		target->chosen--;
+		LinkCopyLane(store, target, lane, target->chosen);
+		lane = target->chosen;
 	}
-	ids[lane] = ids[last];
+	LinkCopyLane(store, target, lane, last);
+	if (store->idx->form == VR_FORM_QUANTISED)
+		VrLaneClear(l->code_bits,
+					VrHnswRecordCodes(target, l, last / VR_QUANT_LANES),
+					VrHnswRecordFactors(target, l, last / VR_QUANT_LANES),
+					last % VR_QUANT_LANES);
 	ids[last] = 0;
 	target->degree--;
 }

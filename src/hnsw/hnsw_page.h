@@ -162,7 +162,8 @@ typedef struct VrHnswRecordData
 	uint32 more_tids;   /* level 0: newest TID chunk, or NO_VERTEX */
 	uint32 down;        /* level > 0: this vertex's record one level below */
 	uint32 base;        /* this vertex's record on level 0 (itself there) */
-	uint16 degree;      /* neighbours in ids[0..degree-1] */
+	uint8 degree;       /* neighbours in ids[0..degree-1] */
+	uint8 chosen;       /* the first so many were selected for diversity */
 	uint16 attr_nulls;  /* bit i: attribute i is NULL */
 	uint32 value_block; /* first VALUE page, or NO_BLOCK: value is inline */
 	uint32 value_bytes; /* length of the value */

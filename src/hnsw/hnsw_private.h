@@ -364,13 +364,14 @@ extern float VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a,
 								const char *avalue, VrHnswRecord b,
 								const char *bvalue);
 extern int VrHnswSelect(VrHnswStore *store, VrHnswNeighbour *cands, int ncands,
-						int limit);
+						int limit, int *chosen);
 extern int VrHnswSelectMore(VrHnswStore *store, const VrHnswNeighbour *kept,
 							int nkept, VrHnswNeighbour *cands, int ncands,
 							int limit);
 extern void VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec,
 							 const VrHnswValue *value, int level,
-							 const VrHnswNeighbour *neighbours, int n);
+							 const VrHnswNeighbour *neighbours, int n,
+							 int chosen);
 extern int VrHnswDegreeLimit(const VrHnswLayout *layout, int level);
 extern int VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 							const VrHnswNewcomer *newcomer, float d,
