@@ -32,7 +32,7 @@ SELECT mb, (p).batch_size, (p).concurrency, (p).bound_by,
 	(p).est_mem_bytes <= mb * 1048576 AS fits
 FROM (SELECT mb, vecrecall.plan_batch(1000000, 1536, resources =>
 		jsonb_build_object('available_memory_mb', mb, 'cpu_cores', 4)) AS p
-	FROM unnest('{0.5,1,4,16}'::float8[]) mb) t;
+	FROM unnest('{0.6,1,4,16}'::float8[]) mb) t;
 -- A slow disk needs fewer workers
 SELECT batch_size, concurrency, round(est_rows_per_s) AS rows_per_s
 FROM vecrecall.plan_batch(1000000, 384, resources =>
