@@ -28,7 +28,7 @@ SELECT state, message, items = (SELECT count(*) FROM planner_dst) AS consistent,
 SELECT ok, sqlstate FROM vecrecall.batch_history ORDER BY id DESC LIMIT 1;
 ALTER TABLE planner_dst DROP CONSTRAINT planner_dst_id_check;
 CALL vecrecall.run_batches('insert', 'dst', 'SELECT id, name, v FROM planner_src',
-	'INSERT INTO planner_dst SELECT * FROM unnest($1, $2, $3)', dim => 3, job => 'mend');
+	'INSERT INTO planner_dst SELECT * FROM unnest($1, $2, $3)', dim => 3, job => 'mend') \g /dev/null
 SELECT count(*), count(DISTINCT id) FROM planner_dst;
 SELECT state, message, items FROM vecrecall.batch_progress WHERE job = 'mend';
 -- A batch that is too big is tried again smaller

@@ -58,7 +58,7 @@ FROM vecrecall.planner_models WHERE target = 'workers';
 
 -- Memory that a batch really took
 SELECT vecrecall.batch_record('insert', 'fat', 384, 100, 1, 100, 10, true, mem_bytes => 100000000) > 0 AS recorded;
-SELECT (detail ->> 'row_bytes')::float8 >= 1000000 AS known, est_mem_bytes <= 1024 * 1048576::bigint AS fits
+SELECT (detail ->> 'row_bytes')::float8 >= 500000 AS known, est_mem_bytes <= 1024 * 1048576::bigint AS fits
 FROM vecrecall.plan_batch(1000000, 384, target => 'fat', resources => :res);
 
 -- All of it can be learned again from the history

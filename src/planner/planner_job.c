@@ -48,10 +48,12 @@
 #define JOB_RETRIES 20
 
 /*
- * Peak memory of a batch over the bytes of its arrays: the array, what
- * array_agg holds while it builds it, and what the statement makes of it.
+ * Peak memory of a batch over the bytes of its arrays: what array_agg holds, in
+ * chunks of powers of two; the array; the row that it is returned in; what the
+ * statement unnests it from, and its rows. Not all of that at once, but the
+ * allocator of the system keeps what was given back.
  */
-#define JOB_MEMORY_FACTOR 4
+#define JOB_MEMORY_FACTOR 6
 
 typedef struct Job
 {

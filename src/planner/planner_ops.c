@@ -22,7 +22,7 @@ const VrOpTraits vr_op_traits[VR_OP_COUNT] = {
 	{"copy",        {5e-4,   3e-6,    1e-8,    0,       0},       0.1,   0.01,
 	 0, 64, 6, INT64CONST(1048576), 8, true, false},
 	{"insert",      {5e-4,   6e-6,    1.5e-8,  0,       0},       0.1,   0.01,
-	 0, 192, 16, INT64CONST(1048576), 8, true, false},
+	 524288, 256, 24, INT64CONST(1048576), 8, true, false},
 	{"embed_http",  {8e-2,   1e-3,    0,       1e-5,    0},       0.02,  0.0005,
 	 0, 4096, 16, INT64CONST(65536), 32, false, false},
 	{"embed_local", {2e-4,   1e-4,    0,       2e-6,    1e-5},    0.05,  0.001,

@@ -237,9 +237,9 @@ model_memory(void)
 	VrModelFold(VR_OP_INSERT, &model, NULL, &shape, &outcome);
 	VrModelFit(VR_OP_INSERT, &model, NULL, &fit);
 	unit_ok(fit.mem_ratio == 1, "memory is not learned downwards");
-	outcome.mem_bytes = 3 * 1000 *
-						(vr_op_traits[VR_OP_INSERT].mem_row +
-						 100 * vr_op_traits[VR_OP_INSERT].mem_dim);
+	outcome.mem_bytes = 3 * (vr_op_traits[VR_OP_INSERT].mem_batch +
+							 1000 * (vr_op_traits[VR_OP_INSERT].mem_row +
+									 100 * vr_op_traits[VR_OP_INSERT].mem_dim));
 	VrModelFold(VR_OP_INSERT, &model, NULL, &shape, &outcome);
 	VrModelFit(VR_OP_INSERT, &model, NULL, &fit);
 	unit_ok(model_off(fit.mem_ratio, 3) < 1e-9, "but at once upwards");

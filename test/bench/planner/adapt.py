@@ -1,6 +1,6 @@
 """Cold start and a silent change, in closed loop against the HTTP server.
 
-    nice python3 adapt.py [SEEDS]
+    python3 adapt.py [SEEDS [SCENARIO]]
 
 Plan (with exploration), send, record, over and over. Regret is the share of the
 best throughput beyond the knee's five percent that a batch gave away, by the
@@ -20,7 +20,7 @@ SCENARIOS = [
     ('knee down: batch /4', (8, 0.06), (2, 0.06)),
     ('knee down: row x4', (8, 0.06), (8, 0.24)),
     ('knee up: row /4', (8, 0.06), (8, 0.015)),
-    ('slow embedder: batch x4', (15, 1.5), (60, 1.5)),
+    ('small knee, batch x4', (3, 0.15), (12, 0.15)),
 ]
 
 
@@ -57,7 +57,7 @@ def run(connection, provider, name, before, after, seed):
     return settled, sum(regrets[CHANGE:]) / (BATCHES - CHANGE)
 
 
-def main(seeds):
+def main(seeds, only=None):
     connection = connect()
     with connection.cursor() as cursor:
         cursor.execute('SELECT vecrecall.planner_reset(NULL, NULL)')
@@ -66,6 +66,8 @@ def main(seeds):
     print('|---|---|---|---|')
     with Provider() as provider:
         for name, before, after in SCENARIOS:
+            if only not in (None, name):
+                continue
             results = [run(connection, provider, name, before, after, s)
                        for s in range(1, seeds + 1)]
             print('| %s | %s | %.1f %% | %.1f %% |' % (
@@ -75,4 +77,4 @@ def main(seeds):
 
 
 if __name__ == '__main__':
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2, *sys.argv[2:])

@@ -1,12 +1,13 @@
 """What planning gains: planned (batch, workers) against one row at a time and
 against a fixed hundred, and the memory that planned jobs take.
 
-    nice python3 gain.py
+    python3 gain.py [memory]
 
 The planner learns each operation first, by 40 batches of its own choice.
 """
 import os
 import statistics
+import sys
 import threading
 import time
 
@@ -103,8 +104,7 @@ def memory(connection, dim, budget_mb, workers=1):
         return cursor.fetchone()[0], (peak[0] - before) / 1048576
 
 
-def main():
-    connections = [connect() for _ in range(16)]
+def rates(connections):
     text = rows_text(4096, DIM)
     with connections[0].cursor() as cursor:
         cursor.execute('SELECT vecrecall.planner_reset(NULL, NULL)')
@@ -126,7 +126,9 @@ def main():
             provider.configure('http', batch=0.02, row=0.0004, jitter=0.15, slots=8)
             compare(cursor, 'embed_http', 'http',
                     lambda i, b: request('/embed', {'provider': 'http', 'count': b}))
-    print()
+
+
+def memories(connections):
     print('| dimensions | budget, MB | batch | peak, MB |')
     print('|---|---|---|---|')
     for dim in (384, 1536):
@@ -148,6 +150,14 @@ def main():
             connection.close()
     with connections[0].cursor() as cursor:
         cursor.execute('DROP TABLE bench_source, bench_sink')
+
+
+def main():
+    connections = [connect() for _ in range(16)]
+    if 'memory' not in sys.argv:
+        rates(connections)
+        print()
+    memories(connections)
 
 
 if __name__ == '__main__':
