@@ -34,7 +34,7 @@ PG_FUNCTION_INFO_V1(vr_binary_oversampling);
 #define BINARY_MAX_OVERSAMPLING 1000
 
 /* Queries that an oversampling is chosen with, and candidates it looks at. */
-#define BINARY_SAMPLE 32
+#define BINARY_SAMPLE 128
 #define BINARY_DEEPEST 64
 
 typedef struct BinarySearch
@@ -259,15 +259,20 @@ BinaryArguments(FunctionCallInfo fcinfo, BinarySearch *search, int more)
 											: NULL);
 }
 
-/* Results of the sample that are as near as the true ones, as a fraction. */
+/*
+ * Results of the sample that are as near as the true ones, as a fraction; *low
+ * is that less its standard error.
+ */
 static double
-BinaryRecall(BinarySearch *sample, const VrKnnSearch *exact)
+BinaryRecall(BinarySearch *sample, const VrKnnSearch *exact, double *low)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall recall", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	int64 found = 0;
-	int64 wanted = 0;
+	double sum = 0;
+	double squares = 0;
+	double variance;
+	int queries = sample->spec.nqueries;
 	int query;
 
 	for (query = 0; query < sample->spec.nqueries; query++)
@@ -275,25 +280,32 @@ BinaryRecall(BinarySearch *sample, const VrKnnSearch *exact)
 		VrKnnTop *top =
 			BinaryMakeTops(1, sample->spec.k, sample->table.keytype);
 		const VrKnnEntry *truth;
+		double recall;
+		int found = 0;
 		int n;
 		int i;
 
 		BinaryRerankQuery(sample, query, top);
 		truth = VrKnnSearchResult(exact, query, &n);
-		wanted += n;
 		for (i = 0; i < Min(n, top->used); i++)
 			found += top->entries[i].order <= truth[n - 1].order;
+		recall = n > 0 ? (double) found / n : 1;
+		sum += recall;
+		squares += recall * recall;
 		MemoryContextReset(context);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return wanted > 0 ? (double) found / wanted : 1;
+	sum /= queries;
+	variance = Max(squares / queries - sum * sum, 0);
+	*low = sum - sqrt(variance / queries);
+	return sum;
 }
 
 /*
  * Smallest oversampling, in powers of two, with which a sample of the queries
- * finds `recall` of its true neighbours, by distance: ties are hits. Nothing
- * finer, for a sample cannot tell 7 from 8.
+ * finds `recall` of its true neighbours, and not by luck of the sample; by
+ * distance: ties are hits. Nothing finer, for a sample cannot tell 7 from 8.
  */
 static double
 BinaryChoose(BinarySearch *search, double recall, double *reached)
@@ -301,6 +313,7 @@ BinaryChoose(BinarySearch *search, double recall, double *reached)
 	BinarySearch sample = *search;
 	VrKnnSearch *exact;
 	VrKnnPlan plan;
+	double low;
 	int step = 1;
 
 	sample.spec.nqueries = Min(search->spec.nqueries, BINARY_SAMPLE);
@@ -317,10 +330,10 @@ BinaryChoose(BinarySearch *search, double recall, double *reached)
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		BinaryScan(&sample, (int) Min((int64) sample.spec.k * step, 10000000));
-		*reached = BinaryRecall(&sample, exact);
+		*reached = BinaryRecall(&sample, exact, &low);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
-		if (*reached >= recall || step == BINARY_DEEPEST)
+		if (low >= recall || step == BINARY_DEEPEST)
 			break;
 		step *= 2;
 	}

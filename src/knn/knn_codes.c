@@ -40,10 +40,23 @@ PG_FUNCTION_INFO_V1(vr_pq_distance);
 void
 VrKnnBits(int dim, const float *x, const float *threshold, unsigned char *bits)
 {
+	static const float zeros[8] = {0};
 	int i;
+	int j;
 
-	memset(bits, 0, (dim + 7) / 8);
-	for (i = 0; i < dim; i++)
+	for (i = 0; i + 8 <= dim; i += 8)
+	{
+		const float *t = threshold != NULL ? threshold + i : zeros;
+		unsigned int byte = 0;
+
+		/* Without a branch: every other would be mispredicted. */
+		for (j = 0; j < 8; j++)
+			byte |= (unsigned int) (x[i + j] > t[j]) << (7 - j);
+		bits[i / 8] = byte;
+	}
+	if (i < dim)
+		bits[i / 8] = 0;
+	for (; i < dim; i++)
 		if (x[i] > (threshold != NULL ? threshold[i] : 0))
 			bits[i / 8] |= 0x80 >> (i % 8);
 }

@@ -117,6 +117,7 @@ void
 VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 {
 	int64 planned;
+	int scans;
 
 	if (!VrKnnPlanSearch(spec, ExactBudget(), workers, plan))
 		ereport(
@@ -130,11 +131,16 @@ VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 			 errhint("Set work_mem to at least '" INT64_FORMAT "kB', or "
 					 "ask for fewer rows.",
 					 (plan->bytes_needed + 1023) / 1024)));
-	/* What the planner has learnt may be a smaller batch, never a larger. */
+	/*
+	 * What the planner has learnt may be a smaller batch, never a larger. Each
+	 * costs another scan, so it must be much smaller, and then they are even.
+	 */
 	planned = VrPlanSize("knn_exact", VrKnnMetricName(spec->metric), spec->dim,
 						 spec->nqueries, ExactBudget());
-	if (planned > 0 && planned < plan->pass_queries)
-		plan->pass_queries = Max(planned, 1);
+	if (planned > 0 && planned <= plan->pass_queries / 2)
+		plan->pass_queries = planned;
+	scans = (spec->nqueries + plan->pass_queries - 1) / plan->pass_queries;
+	plan->pass_queries = (spec->nqueries + scans - 1) / scans;
 	ereport(DEBUG1,
 			(errmsg_internal(
 				"batch search of %d queries: %d per scan, %s, tiles of %d rows "
