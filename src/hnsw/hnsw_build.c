@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
+#include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "storage/dsm.h"
 #include "tcop/tcopprot.h"
@@ -31,6 +32,7 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "base/vr_record.h"
 #include "hnsw/hnsw_build.h"
 #include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
@@ -72,6 +74,7 @@ typedef struct BuildState
 	MemoryContext row; /* reset for every row */
 	MemoryContext cxt;
 	bool parallel;
+	int processes;        /* that took part */
 	dsm_segment *segment; /* the image's, or */
 	void *local;          /* its private memory */
 } BuildState;
@@ -355,6 +358,7 @@ BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 	Snapshot snapshot;
 	Size scan_size;
 	Size query_size = 0;
+	int launched;
 	int i;
 
 	if (seg == NULL)
@@ -419,7 +423,8 @@ BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 			   true);
 	BuildScan(b, table_beginscan_parallel(heap, pscan));
 	WaitForParallelWorkersToFinish(pcxt);
-	for (i = 0; i < pcxt->nworkers_launched; i++)
+	launched = pcxt->nworkers_launched;
+	for (i = 0; i < launched; i++)
 		InstrAccumParallelQuery(&buffers[i], &wal[i]);
 
 	/* The totals outlive the shared memory. */
@@ -430,6 +435,7 @@ BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 	DestroyParallelContext(pcxt);
 	ExitParallelMode();
 	b->segment = seg;
+	b->processes = launched + 1;
 	return true;
 }
 
@@ -492,6 +498,27 @@ BuildNewId(void)
 	return id;
 }
 
+/* Tells the planner what a build took. */
+static void
+BuildRecord(const BuildState *b, const VrHnswMetaPageData *meta,
+			const IndexBuildResult *result, Size memory, instr_time since)
+{
+	VrBatchObservation seen = {.op = "index_build", .target = "hnsw"};
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, since);
+	seen.dim = Min(meta->dim, VR_VECTOR_MAX_DIM);
+	seen.batch = seen.rows = (int64) result->index_tuples;
+	seen.concurrency = Max(b->processes, 1);
+	seen.work =
+		VrIndexBuildWork(result->index_tuples, meta->m, meta->ef_construction);
+	seen.seconds = INSTR_TIME_GET_DOUBLE(now);
+	seen.mem_bytes = memory;
+	if (seen.rows > 0)
+		VrRecordBatch(&seen);
+}
+
 /* ambuild */
 IndexBuildResult *
 vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
@@ -505,7 +532,9 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	BuildState state;
 	int workers;
 	Size size;
+	instr_time start;
 
+	INSTR_TIME_SET_CURRENT(start);
 	if (RelationGetNumberOfBlocks(index) != 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("index \"%s\" already contains data",
@@ -557,6 +586,7 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	}
 	result->heap_tuples = pg_atomic_read_u64(&state.shared->heap_rows);
 	result->index_tuples = pg_atomic_read_u64(&state.shared->index_rows);
+	BuildRecord(&state, &meta, result, size, start);
 	if (state.segment)
 		dsm_detach(state.segment);
 	else
