@@ -3,7 +3,8 @@
 #   make demo     see it work: builds, runs a private server, cleans up
 #   make check    every test, on a private server
 #   make check-clients    real programs of client libraries and ORMs
-#   make setup    installs what those two need (Debian and Ubuntu, as root)
+#   make bench    the hnsw index against its peers: test/bench/README.md
+#   make setup    installs what those need (Debian and Ubuntu, as root)
 #
 # Those set themselves up and need no PostgreSQL yet. The rest is PGXS:
 #
@@ -14,7 +15,7 @@
 #
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
-SELF_SERVED = demo check check-clients setup
+SELF_SERVED = demo check check-clients bench setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
 ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
@@ -35,6 +36,9 @@ check:
 check-clients:
 	@$(TOP)/test/lib/setup.sh clients
 	@$(TOP)/test/clients/run.sh
+bench:
+	@$(TOP)/test/lib/setup.sh bench
+	@PGVECTOR='$(PGVECTOR)' $(TOP)/test/bench/bench.sh $(BENCH)
 .PHONY: $(SELF_SERVED)
 # One after another, whatever -j says.
 .NOTPARALLEL:

@@ -28,11 +28,7 @@ chosen=" ${*:-python llm node java go rust readme} "
 # wanted GROUP [PROGRAM]: without one, whether any of the group is.
 wanted()
 {
-	case $chosen in
-	*" $1 "* | *" $1/${2:-}"*) [ -z "$2" ] && return ;;
-	esac
-	case $chosen in *" $1 "* | *" $1/$2 "*) return 0 ;; esac
-	return 1
+	case $chosen in *" $1 "* | *" $1/${2:-}${2:+ }"*) true ;; *) false ;; esac
 }
 
 # result pass|fail NAME
@@ -169,9 +165,49 @@ if wanted node; then
 		missing node $(names node 'test_*.mjs' | sed 's/^test_//')
 	fi
 fi
-for f in "$here"/run_*.sh; do
-	[ ! -e "$f" ] || . "$f"
-done
+
+go_build()
+{
+	(cd "$here/go" && go build -mod=readonly -o "$env/pgx" .)
+}
+if wanted go; then
+	if installed go "$here/go/main.go $here/go/go.sum" go_build; then
+		program go pgx "$env/pgx"
+	else
+		missing go pgx
+	fi
+fi
+
+java_build()
+{
+	cp -r "$here/java" "$env/" &&
+		mvn -q -B -f "$env/java/pom.xml" package dependency:copy-dependencies \
+			-DincludeScope=runtime -DoutputDirectory=target/lib
+}
+if wanted java; then
+	if installed java "$here/java/pom.xml $(echo "$here"/java/src/main/java/*.java)" \
+		java_build; then
+		for n in Jdbc Hibernate; do
+			program java "${n,,}" java -cp \
+				"$env/java/target/classes:$env/java/target/lib/*" "$n"
+		done
+	else
+		missing java jdbc hibernate
+	fi
+fi
+
+rust_build()
+{
+	cargo build --quiet --release --locked --manifest-path "$here/rust/Cargo.toml" \
+		--target-dir "$env/rust"
+}
+if wanted rust; then
+	if installed rust "$here/rust/Cargo.lock $here/rust/src/main.rs" rust_build; then
+		program rust postgres "$env/rust/release/clients"
+	else
+		missing rust postgres
+	fi
+fi
 
 vr_stop data
 cp "$VR_WORK/data.log" "$log/server.log"

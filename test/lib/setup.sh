@@ -1,7 +1,8 @@
 #!/bin/bash
-# setup.sh demo|check|clients: makes sure that what "make demo", "make check" or
-# "make check-clients" needs is on this machine. As root on Debian and its kin it installs what is
-# missing; otherwise it prints the line that does, and fails.
+# setup.sh demo|check|clients|bench: makes sure that what "make demo", "make
+# check", "make check-clients" or "make bench" needs is on this machine. As root
+# on Debian and its kin it installs what is missing; otherwise it prints the
+# line that does, and fails.
 . "$(dirname "$0")/private.sh"
 
 has_header()
@@ -30,6 +31,9 @@ if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+fi
+if [ "$1" = bench ]; then
+	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 fi
 if [ "$1" = clients ]; then
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
