@@ -132,6 +132,19 @@ install-blas: $(BLAS_MODULE) installdirs
 uninstall-blas:
 	rm -f '$(DESTDIR)$(pkglibdir)/$(BLAS_MODULE)'
 
+# The layouts of our types, for other extensions: with the server's headers on
+# its path, one includes "extension/vecrecall/vector.h".
+header_dir = $(DESTDIR)$(includedir_server)/extension/$(EXTENSION)
+install: install-headers
+uninstall: uninstall-headers
+install-headers:
+	$(MKDIR_P) '$(header_dir)/base'
+	$(INSTALL_DATA) $(S)src/types/vector.h '$(header_dir)/'
+	$(INSTALL_DATA) $(S)src/base/vr_compat.h $(S)src/base/vr_defs.h '$(header_dir)/base/'
+uninstall-headers:
+	rm -f $(patsubst %,'$(header_dir)/%',vector.h base/vr_compat.h base/vr_defs.h)
+	rmdir '$(header_dir)/base' '$(header_dir)' 2>/dev/null || true
+
 # The alias: the same library under pgvector's name.
 vector.control: $(S)vecrecall.control $(TOP)/Makefile
 	{ echo '# $(EXTENSION) under the name vector; made by "make install-alias"'; \
@@ -160,6 +173,7 @@ uninstall-alias:
 		echo 'no alias of $(EXTENSION) in $(alias_dir)'; \
 	fi
 
-.PHONY: install-alias uninstall-alias install-blas uninstall-blas
+.PHONY: install-alias uninstall-alias install-blas uninstall-blas \
+	install-headers uninstall-headers
 
 endif

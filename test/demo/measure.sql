@@ -1,4 +1,4 @@
--- measure.sql: recall and time of the demo's searches, for psql -v hnsw=0|1.
+-- measure.sql: recall and time of the demo's searches.
 --
 -- One session, plans kept, times taken inside the server. Each line is the
 -- median of all held-out queries in the second of two rounds, so that caches
@@ -48,20 +48,18 @@ $$;
 
 SET enable_indexscan = off;
 SELECT pg_temp.measure('exact: every row is read') \g /dev/null
-\if :hnsw
-	SET enable_indexscan = on;
-	SET enable_seqscan = off;
-	-- The plan that the function keeps is still the sequential scan.
-	DISCARD PLANS;
-	SET hnsw.ef_search = 20;
-	SELECT pg_temp.measure('hnsw, hnsw.ef_search = 20') \g /dev/null
-	SET hnsw.ef_search = 40;
-	SELECT pg_temp.measure('hnsw, hnsw.ef_search = 40') \g /dev/null
-	SET hnsw.ef_search = 80;
-	SELECT pg_temp.measure('hnsw, hnsw.ef_search = 80') \g /dev/null
-	SET hnsw.ef_search = 160;
-	SELECT pg_temp.measure('hnsw, hnsw.ef_search = 160') \g /dev/null
-\endif
+SET enable_indexscan = on;
+SET enable_seqscan = off;
+-- The plan that the function keeps is still the sequential scan.
+DISCARD PLANS;
+SET hnsw.ef_search = 20;
+SELECT pg_temp.measure('hnsw, hnsw.ef_search = 20') \g /dev/null
+SET hnsw.ef_search = 40;
+SELECT pg_temp.measure('hnsw, hnsw.ef_search = 40') \g /dev/null
+SET hnsw.ef_search = 80;
+SELECT pg_temp.measure('hnsw, hnsw.ef_search = 80') \g /dev/null
+SET hnsw.ef_search = 160;
+SELECT pg_temp.measure('hnsw, hnsw.ef_search = 160') \g /dev/null
 
 SELECT format('10 nearest of %s, for %s queries that are not in the table:',
 	(SELECT count(*) FROM concept), (SELECT count(*) FROM held_out));

@@ -30,6 +30,20 @@ ok(-e "$extension/vecrecall.control" && -e "$extension/vecrecall--1.0.sql",
 	'so are the control file and the script');
 ok(!-e "$extension/vector.control", 'the alias is not, unless asked for');
 
+# Another extension's source reads our types by the installed headers alone.
+chomp(my $include = `$config --includedir-server`);
+chomp(my $cc = `$config --cc`);
+my $user = "$PostgreSQL::Test::Utils::tmp_check/user.c";
+PostgreSQL::Test::Utils::append_to_file($user, <<'END');
+#include "postgres.h"
+#include "fmgr.h"
+#include "extension/vecrecall/vector.h"
+float first_element(Datum d);
+float first_element(Datum d) { return DatumGetVrVector(d)->x[0]; }
+END
+is(system("$cc -D_GNU_SOURCE -Wall -Werror -fsyntax-only -I'$stage$include' -I'$include' '$user'"),
+	0, 'vector.h compiles where it is installed');
+
 ($rc, $out) = run_make('install-alias');
 is($rc, 0, 'make install-alias') or diag $out;
 like(control(), qr/^default_version = '0\.8\.6'$/m, 'its version is pgvector\'s');
@@ -60,7 +74,8 @@ like(control(), qr/vecrecall under the name vector/, 'with ours');
 
 ($rc, $out) = run_make('uninstall-alias', 'uninstall');
 is($rc, 0, 'make uninstall') or diag $out;
-my @left = grep { -f } glob("$extension/* $stage$lib/*");
+my @left = grep { -f }
+  glob("$extension/* $stage$lib/* $stage$include/extension/vecrecall/{*,base/*}");
 is_deeply(\@left, [], 'nothing is left');
 
 done_testing();
