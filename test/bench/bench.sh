@@ -81,8 +81,17 @@ else
 	fi
 fi
 
-vr_start data -c shared_buffers="${SHARED_BUFFERS:-1500MB}" -c autovacuum=off -c jit=off \
-	-c max_wal_size=8GB -c checkpoint_timeout=1h -c max_parallel_workers=4
+# restart_server SHARED_BUFFERS: also for Python to call.
+restart_server()
+{
+	vr_stop data
+	vr_start data -c shared_buffers="$1" -c autovacuum=off -c jit=off \
+		-c max_wal_size=8GB -c checkpoint_timeout=1h -c max_parallel_workers=4
+}
+export -f restart_server vr_start vr_stop vr_stop_dir vr_as vr_die
+export VR_WORK VR_BIN VR_USER VR_SOCKETS
+export BENCH_BUFFERS=${SHARED_BUFFERS:-1500MB}
+restart_server "$BENCH_BUFFERS"
 BENCH_PGVECTOR=$peer BENCH_SKIPPED=$skipped PYTHONDONTWRITEBYTECODE=1 \
 	BENCH_COMMIT=$(git -C "$VR_TOP" rev-parse --short HEAD 2>/dev/null) \
 	"$env/bin/python" "$here/hnsw_bench.py" --output "$out/results" "$@" &

@@ -79,6 +79,9 @@ def measures(rows, data):
                 add(f"{what} at recall@{k} {target}", unit, False,
                     {c: at_recall(pick(rows, part, set=data, contestant=c), target, field)
                      for c in names(rows, part, data)})
+    add("blocks read, cold, at recall@10 0.95", "", False,
+        {c: at_recall(pick(rows, "cold", set=data, contestant=c), 0.95, "reads")
+         for c in names(rows, "cold", data)})
     add("recall@10 at ef_search 40", "", True,
         {c: (median(pick(rows, "search", set=data, contestant=c, ef=40), "recall"), "")
          for c in names(rows, "search", data)})
