@@ -189,22 +189,29 @@ VrKnnBlasState(const char **name, int *threads)
 }
 
 void
-VrKnnProducts(int na, int nb, int dim, const float *a, int lda, const float *b,
-			  int ldb, float *out, int ldo)
+VrKnnKernelProducts(int na, int nb, int dim, const float *a, int lda,
+					const float *b, int ldb, float *out, int ldo)
 {
-	const VrBlas *blas;
 	int i;
 	int j;
 
 	CHECK_FOR_INTERRUPTS();
+	for (i = 0; i < na; i++)
+		for (j = 0; j < nb; j++)
+			out[(size_t) i * ldo + j] = VrDistance->ip_f32(
+				dim, a + (size_t) i * lda, b + (size_t) j * ldb);
+}
+
+void
+VrKnnProducts(int na, int nb, int dim, const float *a, int lda, const float *b,
+			  int ldb, float *out, int ldo)
+{
+	const VrBlas *blas;
+
+	CHECK_FOR_INTERRUPTS();
 	blas = BlasGet();
 	if (blas == NULL)
-	{
-		for (i = 0; i < na; i++)
-			for (j = 0; j < nb; j++)
-				out[(size_t) i * ldo + j] = VrDistance->ip_f32(
-					dim, a + (size_t) i * lda, b + (size_t) j * ldb);
-	}
+		VrKnnKernelProducts(na, nb, dim, a, lda, b, ldb, out, ldo);
 	else if (blas_threads == 1)
 		blas->products(na, nb, dim, a, lda, b, ldb, out, ldo);
 	else

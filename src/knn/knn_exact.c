@@ -141,14 +141,14 @@ VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 		plan->pass_queries = planned;
 	scans = (spec->nqueries + plan->pass_queries - 1) / plan->pass_queries;
 	plan->pass_queries = (spec->nqueries + scans - 1) / scans;
-	ereport(DEBUG1,
-			(errmsg_internal(
-				"batch search of %d queries: %d per scan, %s, tiles of %d rows "
-				"x %d queries, %d workers, " INT64_FORMAT " kB",
-				spec->nqueries, plan->pass_queries,
-				plan->tiled ? "products" : "kernels", plan->tile_rows,
-				plan->tiled ? plan->block_queries : 0, workers,
-				plan->bytes / 1024)));
+	ereport(
+		DEBUG1,
+		(errmsg_internal(
+			"batch search of %d queries: %d per scan, %s, tiles of %d rows "
+			"x %d queries, %d workers, " INT64_FORMAT " kB",
+			spec->nqueries, plan->pass_queries, plan->blas ? "BLAS" : "kernels",
+			plan->tile_rows, plan->tiled ? plan->block_queries : 0, workers,
+			plan->bytes / 1024)));
 }
 
 static void

@@ -38,6 +38,10 @@ extern const char *VrKnnMetricName(VrKnnMetric metric);
 
 /* knn_blas.c: would VrKnnProducts use BLAS? Loads it to know. */
 extern bool VrKnnBlasUsable(void);
+/* VrKnnProducts without BLAS. */
+extern void VrKnnKernelProducts(int na, int nb, int dim, const float *a,
+								int lda, const float *b, int ldb, float *out,
+								int ldo);
 
 /* ------------------------------------------------ set-returning functions */
 
@@ -116,7 +120,8 @@ typedef struct VrKnnSpec
 /* Sizes within a budget of memory. */
 typedef struct VrKnnPlan
 {
-	bool tiled;         /* products of tiles, not one query at a time */
+	bool tiled;         /* rows in tiles, not one by one */
+	bool blas;          /* products by BLAS, not by kernels */
 	int pass_queries;   /* queries of one scan of the table */
 	int block_queries;  /* queries of one product */
 	int tile_rows;      /* rows of one product */

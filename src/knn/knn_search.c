@@ -10,7 +10,10 @@
  * it does not refuse is measured by the operators' own kernels. Results are the
  * operators', to the last bit, and ties are ties.
  *
- * Few queries: one kernel call per row and query, on the row where it lies.
+ * Few queries, and sessions without BLAS: the same, with products by kernels.
+ * The tile pays all the same, for to copy a row keeps more reads in flight than
+ * to compute with it where it lies, unless it is long. Then, and by metric l1,
+ * which has no products: one kernel call per row and query, where it lies.
  */
 #include "postgres.h"
 
@@ -32,7 +35,12 @@
 /* Rows looked at for one that is near enough at a time. */
 #define SEARCH_STRIDE 64
 
+/* A tile is meant for the second-level cache, and has a stride at least. */
 #define SEARCH_TILE_ROWS 1024
+#define SEARCH_TILE_BYTES (512 * 1024)
+
+/* Rows longer than this a few queries take where they lie. */
+#define SEARCH_WIDE_DIM 512
 #define SEARCH_BLOCK_QUERIES 256
 
 /* Squared norms outside are no basis for an error bound. */
@@ -150,11 +158,16 @@ VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 				VrKnnPlan *plan)
 {
 	const int spares[] = {Max(spec->k, 32), Max(spec->k / 4, 32)};
-	bool tiled = spec->metric != VR_KNN_L1 &&
-				 spec->nqueries >= VR_KNN_FEW_QUERIES && VrKnnBlasUsable();
-	int tile_rows = tiled ? SEARCH_TILE_ROWS : 0;
+	int fitting = SEARCH_TILE_BYTES / (spec->dim * (int) sizeof(float));
+	int tile_rows = Min(Max(fitting - fitting % SEARCH_STRIDE, SEARCH_STRIDE),
+						SEARCH_TILE_ROWS);
 	int best = 0;
 
+	if (spec->metric == VR_KNN_L1 ||
+		(spec->dim > SEARCH_WIDE_DIM && spec->nqueries < VR_KNN_FEW_QUERIES))
+		tile_rows = 0;
+	plan->blas = tile_rows > 0 && spec->nqueries >= VR_KNN_FEW_QUERIES &&
+				 VrKnnBlasUsable();
 	plan->bytes_needed = SearchBytes(spec, 1, 0, spares[1], parallel);
 	for (;;)
 	{
@@ -180,7 +193,7 @@ VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 		if (best == spec->nqueries || (best >= 64 && tile_rows <= 256) ||
 			tile_rows == 0)
 			break;
-		tile_rows = tile_rows > SEARCH_STRIDE ? tile_rows / 2 : 0;
+		tile_rows = tile_rows >= 2 * SEARCH_STRIDE ? tile_rows / 2 : 0;
 		if (tile_rows == 0 && best >= VR_KNN_FEW_QUERIES)
 			break;
 	}
@@ -388,9 +401,9 @@ SearchFlush(VrKnnSearch *search)
 	{
 		int n = Min(search->plan.block_queries, search->count - first);
 
-		VrKnnProducts(n, search->rows, dim,
-					  search->queries + (Size) first * dim, dim, search->tile,
-					  dim, search->products, search->plan.tile_rows);
+		(search->plan.blas ? VrKnnProducts : VrKnnKernelProducts)(
+			n, search->rows, dim, search->queries + (Size) first * dim, dim,
+			search->tile, dim, search->products, search->plan.tile_rows);
 		for (i = 0; i < n; i++)
 			SearchSelect(search, first + i,
 						 search->products + (Size) i * search->plan.tile_rows);
