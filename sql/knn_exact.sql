@@ -28,7 +28,7 @@ BEGIN
 END $$;
 SELECT metric, col, nqueries, k, d.*
 FROM (VALUES ('<->', 'l2'), ('<#>', 'ip'), ('<=>', 'cosine'), ('<+>', 'l1')) m(op, metric),
-	(VALUES ('v'), ('h')) c(col), (VALUES (1, 1), (3, 10), (40, 7), (300, 200)) s(nqueries, k),
+	(VALUES ('v'), ('h')) c(col), (VALUES (1, 1), (3, 10), (40, 7), (70, 200)) s(nqueries, k),
 	LATERAL knn_differences(op, metric, col, nqueries, k) d
 ORDER BY metric, col DESC, nqueries;
 
