@@ -48,7 +48,7 @@ BEGIN
 		"m = 100, ef_construction = 200","m = 100, ef_construction = 200, storage = plain",
 		"ef_construction = 1000","precision = f32","precision = f16","precision = int8",
 		"precision = int8x2","precision = int4","precision = int2","code_bits = 16","code_bits = 48",
-		"code_bits = 5000","precision = f32, code_bits = 64","storage = quantized","seed = 1"}'::text[] LOOP
+		"code_bits = 5000","precision = f32, code_bits = 64","storage = quantized","storage = lean","seed = 1"}'::text[] LOOP
 		CALL try(o);
 	END LOOP;
 END

@@ -39,11 +39,9 @@ static const struct config_enum_entry am_rerank_values[] = {
 	{NULL, 0, false}};
 
 static relopt_enum_elt_def am_storage_values[] = {
-	{"auto", VR_STORAGE_AUTO},
-	{"plain", VR_STORAGE_PLAIN},
-	{"quantised", VR_STORAGE_QUANTISED},
-	{"quantized", VR_STORAGE_QUANTISED},
-	{NULL, 0}};
+	{"auto", VR_STORAGE_AUTO},           {"plain", VR_STORAGE_PLAIN},
+	{"quantised", VR_STORAGE_QUANTISED}, {"quantized", VR_STORAGE_QUANTISED},
+	{"lean", VR_STORAGE_LEAN},           {NULL, 0}};
 
 static relopt_enum_elt_def am_precision_values[] = {
 	{"auto", VR_OWN_AUTO},   {"f32", VR_OWN_F32},
@@ -65,8 +63,8 @@ VrHnswInit(void)
 					  AccessExclusiveLock);
 	add_enum_reloption(am_relopt_kind, "storage", "Form of the records",
 					   am_storage_values, VR_STORAGE_AUTO,
-					   "Valid values are \"auto\", \"plain\" and "
-					   "\"quantised\".",
+					   "Valid values are \"auto\", \"plain\", "
+					   "\"quantised\" and \"lean\".",
 					   AccessExclusiveLock);
 	add_enum_reloption(am_relopt_kind, "precision",
 					   "Precision of a quantised record's own vector",

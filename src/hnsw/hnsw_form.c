@@ -190,6 +190,9 @@ FormQuantisedLayout(VrHnswLayout *l, int dim, int m, int nattrs,
 	int sets = l->lanes / VR_QUANT_LANES;
 	VrOwnKind own = opts ? opts->precision : VR_OWN_AUTO;
 	int bits = opts ? opts->code_bits : VR_CODE_BITS_AUTO;
+	VrLayoutGoal goal = opts && opts->storage == VR_STORAGE_LEAN
+							? VR_LAYOUT_LEAN
+							: VR_LAYOUT_FAST;
 
 	/*
 	 * VrQuantPlan knows one set of 32 lanes. With more, the further sets are
@@ -197,8 +200,8 @@ FormQuantisedLayout(VrHnswLayout *l, int dim, int m, int nattrs,
 	 */
 	if (sets == 1)
 	{
-		if (!VrQuantPlan(dim, own, bits, VR_LAYOUT_FAST, VR_HNSW_PAGE_BYTES,
-						 fixed, quant))
+		if (!VrQuantPlan(dim, own, bits, goal, VR_HNSW_PAGE_BYTES, fixed,
+						 quant))
 			return false;
 	}
 	else
@@ -212,7 +215,7 @@ FormQuantisedLayout(VrHnswLayout *l, int dim, int m, int nattrs,
 
 			if (most < Min(padded, 64) || (bits > 0 && most < bits))
 				return false;
-			if (VrQuantPlan(dim, own, most, VR_LAYOUT_FAST, VR_HNSW_PAGE_BYTES,
+			if (VrQuantPlan(dim, own, most, goal, VR_HNSW_PAGE_BYTES,
 							fixed + more, quant) &&
 				quant->code_bits == Min(TYPEALIGN(16, most), padded))
 				break;
@@ -291,7 +294,8 @@ VrHnswPlanLayout(VrHnswMetaPageData *meta, int nattrs,
 		FormCanQuantise(meta->type, meta->metric))
 		quantised =
 			FormQuantisedLayout(l, meta->dim, meta->m, nattrs, opts, &quant);
-	if (storage == VR_STORAGE_QUANTISED && !quantised)
+	if ((storage == VR_STORAGE_QUANTISED || storage == VR_STORAGE_LEAN) &&
+		!quantised)
 		return false;
 	if (!quantised)
 	{

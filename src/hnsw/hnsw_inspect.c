@@ -437,12 +437,16 @@ InspectPlanRow(ReturnSetInfo *rsinfo, VrHnswMetaPageData meta,
 	else if (!quantised && bytes > l->own_bytes &&
 			 meta.type != VR_TYPE_SPARSEVEC)
 		blocks += (rows + upper) * ceil(bytes / (double) VR_HNSW_PAGE_BYTES);
-	values[0] = CStringGetTextDatum(InspectForm(meta.form));
+	values[0] = CStringGetTextDatum(opts && opts->storage == VR_STORAGE_LEAN
+										? "lean"
+										: InspectForm(meta.form));
 	nulls[1] = nulls[2] = !quantised;
 	values[1] =
 		CStringGetTextDatum(quantised ? VrOwnKindName(l->own_kind) : "");
 	values[2] = Int32GetDatum(l->code_bits);
-	values[3] = BoolGetDatum(memcmp(l, automatic, sizeof(VrHnswLayout)) == 0);
+	values[3] =
+		BoolGetDatum((opts == NULL || opts->storage != VR_STORAGE_LEAN) &&
+					 memcmp(l, automatic, sizeof(VrHnswLayout)) == 0);
 	values[4] = Int32GetDatum(l->record_size);
 	values[5] = Int32GetDatum(l->slots);
 	values[6] = Int64GetDatum((int64) (blocks * BLCKSZ));
@@ -518,6 +522,10 @@ vr_hnsw_plan_layout(PG_FUNCTION_ARGS)
 			InspectPlanRow(rsinfo, meta, &opts, rows, heap_row, toasted,
 						   &automatic.layout);
 	}
+	opts.storage = VR_STORAGE_LEAN;
+	opts.precision = VR_OWN_AUTO;
+	InspectPlanRow(rsinfo, meta, &opts, rows, heap_row, toasted,
+				   &automatic.layout);
 	opts.storage = VR_STORAGE_PLAIN;
 	InspectPlanRow(rsinfo, meta, &opts, rows, heap_row, toasted,
 				   &automatic.layout);

@@ -60,7 +60,8 @@ typedef enum VrHnswStorage
 {
 	VR_STORAGE_AUTO,
 	VR_STORAGE_PLAIN,
-	VR_STORAGE_QUANTISED
+	VR_STORAGE_QUANTISED,
+	VR_STORAGE_LEAN /* quantised, as small as keeps the speed */
 } VrHnswStorage;
 
 typedef enum VrHnswRerank

@@ -279,6 +279,9 @@ VerifyRecordHead(VrHnswCheck *c, BlockNumber block, int slot, VrHnswRecord rec)
 					 rec->degree, rec->level, VrHnswDegreeLimit(l, rec->level));
 		r->degree = 0;
 	}
+	else if (rec->chosen > rec->degree)
+		VERIFY_FAULT(c, block, slot, "%u of %u neighbours chosen", rec->chosen,
+					 rec->degree);
 	if (l->nattrs < 16 && rec->attr_nulls >> l->nattrs != 0)
 		VERIFY_FAULT(c, block, slot, "NULL bits %04X with %u attributes",
 					 rec->attr_nulls, l->nattrs);

@@ -63,7 +63,7 @@ sub record
 		for my $s (0 .. $x->{slots} - 1)
 		{
 			my $at = $b * 8192 + 24 + $s * $x->{record_size};
-			my ($flags, $l, $degree) = unpack('x6CCx12S', substr($x->{data}, $at, 22));
+			my ($flags, $l, $degree) = unpack('x6CCx12C', substr($x->{data}, $at, 21));
 			next if $flags != 1 || $l != $level || $degree < 3;
 			return $at if $n-- == 0;
 		}
@@ -126,7 +126,8 @@ my @damage = (
 	[ 'down', 'quantised', sub { put($_[0], record($_[0], 1, 1) + 12, 'L', 5) }, qr/leads down to 5/ ],
 	[ 'base', 'quantised', sub { put($_[0], record($_[0], 1, 1) + 16, 'L', 99999) }, qr/base 99999/ ],
 	[ 'base_0', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 16, 'L', 3) }, qr/has base 3/ ],
-	[ 'degree', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 20, 'S', 60000) }, qr/60000 neighbours/ ],
+	[ 'degree', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 20, 'C', 200) }, qr/200 neighbours/ ],
+	[ 'chosen', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 21, 'C', 200) }, qr/200 of \d+ neighbours chosen/ ],
 	[ 'value_block', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 24, 'L', 2) }, qr/has a long value/ ],
 	[ 'value_bytes', 'plain', sub { put($_[0], record($_[0], 0, 1) + 28, 'L', 0x7FFFFFFF) }, qr/value has/ ],
 	[ 'neighbour', 'quantised', sub { put($_[0], record($_[0], 0, 1) + $_[0]{ids_at}, 'L', 0x7FFFFFFF) }, qr/is no record/ ],
