@@ -145,17 +145,22 @@ def generated(size):
 
 
 def from_files(spec):
-    """NAME,METRIC,BASE.npy,QUERY.npy[,ROWS]"""
+    """(name, function that makes the set) for NAME,METRIC,BASE.npy,QUERY.npy[,ROWS]"""
     parts = spec.split(",")
-    if len(parts) not in (4, 5) or parts[1] not in METRICS:
+    if len(parts) not in (4, 5) or parts[1] not in METRICS or not all(parts):
         raise ValueError(f'"{spec}" is not NAME,METRIC,BASE.npy,QUERY.npy[,ROWS]'
                          f" with a METRIC of {' '.join(METRICS)}")
-    base = np.load(parts[2], mmap_mode="r")
-    if len(parts) == 5:
-        base = base[:int(parts[4])]
-    query = np.load(parts[3])[:500]
+    base, query = (np.load(p, mmap_mode="r") for p in parts[2:4])
     if base.ndim != 2 or query.ndim != 2 or base.shape[1] != query.shape[1]:
         raise ValueError(f"{spec}: not two tables of vectors of the same length")
-    if not (np.isfinite(base).all() and np.isfinite(query).all()):
+    rows = int(parts[4]) if len(parts) == 5 else len(base)
+    if not 1000 <= rows <= len(base) or len(query) < 10:
+        raise ValueError(f"{spec}: 1000 rows and 10 queries are the least")
+    return parts[0], lambda: DataSet(parts[0], parts[1], finite(spec, base[:rows]),
+                                     finite(spec, query[:500]), 1, "files")
+
+
+def finite(spec, vectors):
+    if not np.isfinite(vectors).all():
         raise ValueError(f"{spec}: not finite")
-    return DataSet(parts[0], parts[1], base, query, 1, "files")
+    return vectors

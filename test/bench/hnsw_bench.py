@@ -422,9 +422,11 @@ def arguments():
     if o.rounds < 1 or o.queries < 10 or o.inserts < 1:
         p.error("too few rounds, queries or inserts")
     try:
-        o.todo = [(s.split(",")[0], lambda s=s: bench_data.from_files(s)) for s in o.data or []]
-    except ValueError as e:
+        o.todo = [bench_data.from_files(spec) for spec in o.data or []]
+    except (ValueError, OSError) as e:
         p.error(str(e))
+    if len({name for name, _ in o.todo}) < len(o.todo):
+        p.error("two sets of one name")
     if not o.todo:
         o.todo = bench_data.generated(o.size)
         if o.sets:
