@@ -70,6 +70,8 @@ COMMON_SQL = header vector halfvec sparsevec bit casts hnsw hnsw_functions knn q
 INSTALL_SQL = guard_vecrecall $(COMMON_SQL)
 ALIAS_SQL = guard_vector $(COMMON_SQL) alias_ivfflat
 ALIASVERSION = 0.8.6
+ALIAS_DATA = vector--$(ALIASVERSION).sql vector--$(ALIASVERSION)--vecrecall.sql \
+	vector--vecrecall--$(ALIASVERSION).sql
 fragments = $(wildcard $(1:%=$(S)sql/install/%.sql))
 
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
@@ -88,7 +90,7 @@ PG_CPPFLAGS = -I$(TOP)/src -DVR_DLSUFFIX='"$(DLSUFFIX)"'
 PG_CFLAGS = -MMD -MP -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 SHLIB_LINK = -Wl,-Bsymbolic -lm
 EXTRA_CLEAN = $(OBJS:.o=.d) $(BLAS_OBJS) $(BLAS_OBJS:.o=.d) $(BLAS_MODULE) \
-	vector.control vector--$(ALIASVERSION).sql \
+	vector.control $(ALIAS_DATA) \
 	build/check build/demo build/unit
 
 PG_CONFIG ?= pg_config
@@ -153,22 +155,36 @@ vector.control: $(S)vecrecall.control $(TOP)/Makefile
 vector--$(ALIASVERSION).sql: $(call fragments,$(ALIAS_SQL)) $(TOP)/Makefile
 	cat $(call fragments,$(ALIAS_SQL)) > $@
 
+# Takes over a database of pgvector's, where it stands: functions are replaced
+# by ours, and what exists with the same name and meaning is kept (types, casts,
+# operators, aggregates, access methods, operator classes). The way back to the
+# number that clients look for is empty.
+vector--$(ALIASVERSION)--vecrecall.sql: vector--$(ALIASVERSION).sql
+	awk '/^CREATE (TYPE|AGGREGATE) [a-z]+[ ;(]/ || /^CREATE (CAST|OPERATOR [^A-Z]|ACCESS METHOD)/ || \
+		/^CREATE OPERATOR CLASS (vector|halfvec|sparsevec|bit)_/ { skip = 1 } \
+		!skip { sub(/^CREATE FUNCTION/, "CREATE OR REPLACE FUNCTION"); \
+			sub(/"CREATE EXTENSION vector"/, "\"ALTER EXTENSION vector UPDATE TO vecrecall\""); print } \
+		/;$$/ { skip = 0 }' $< > $@
+
+vector--vecrecall--$(ALIASVERSION).sql: $(TOP)/Makefile
+	echo '-- Nothing to do: the objects are the same.' > $@
+
 alias_dir = $(DESTDIR)$(datadir)/extension
 alias_is_ours = grep -qs '^\# $(EXTENSION) under the name vector' '$(alias_dir)/vector.control'
 
 # The refusal comes before anything is installed.
-install-alias: all vector.control vector--$(ALIASVERSION).sql
+install-alias: all vector.control $(ALIAS_DATA)
 	@if [ -e '$(alias_dir)/vector.control' ] && ! $(alias_is_ours) && [ '$(FORCE)' != 1 ]; then \
 		echo 'pgvector is installed in $(alias_dir); nothing was changed.' >&2; \
 		echo 'FORCE=1 replaces its control file, so that "CREATE EXTENSION vector" means $(EXTENSION).' >&2; \
 		exit 1; \
 	fi
 	$(MAKE) -f $(firstword $(MAKEFILE_LIST)) install
-	$(INSTALL_DATA) vector.control vector--$(ALIASVERSION).sql '$(alias_dir)/'
+	$(INSTALL_DATA) vector.control $(ALIAS_DATA) '$(alias_dir)/'
 
 uninstall-alias:
 	@if $(alias_is_ours); then \
-		rm -fv '$(alias_dir)/vector.control' '$(alias_dir)/vector--$(ALIASVERSION).sql'; \
+		rm -fv $(patsubst %,'$(alias_dir)/%',vector.control $(ALIAS_DATA)); \
 	else \
 		echo 'no alias of $(EXTENSION) in $(alias_dir)'; \
 	fi

@@ -13,6 +13,10 @@ is($node->safe_psql('postgres',
 	'0.8.6', 'the alias has the version that clients look for');
 is($node->safe_psql('postgres', "ALTER EXTENSION vector UPDATE; SELECT 1"),
 	'1', 'an update to the version that it has is no error');
+is($node->safe_psql('postgres',
+		"SELECT source, target, path FROM pg_extension_update_paths('vector') ORDER BY 1"),
+	"0.8.6|vecrecall|0.8.6--vecrecall\nvecrecall|0.8.6|vecrecall--0.8.6",
+	'a database of pgvector can be taken over');
 query_fails($node, 'CREATE EXTENSION vecrecall', '42710',
 	'extension "vector" is installed in this database',
 	'vecrecall is refused beside it');
