@@ -152,4 +152,18 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, int flags)
  */
 #define VR_PLANNER_NEEDS_IN_PATHS (PG_VERSION_NUM < 170000)
 
+/* Whether this process is an autovacuum worker; of autovacuum.h, miscadmin.h */
+#if PG_VERSION_NUM >= 170000
+#define VrIsAutoVacuumWorker() AmAutoVacuumWorkerProcess()
+#else
+#define VrIsAutoVacuumWorker() IsAutoVacuumWorkerProcess()
+#endif
+
+/* What get_ordering_op_properties() returns besides the family and type. */
+#if PG_VERSION_NUM >= 180000
+#define VrOrderingKind CompareType
+#else
+#define VrOrderingKind int16
+#endif
+
 #endif /* VR_COMPAT_H */

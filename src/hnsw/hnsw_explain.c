@@ -416,7 +416,7 @@ ExplainSortKey(const ExplainIndex *x, SortGroupClause *clause)
 	bool descending;
 	Oid opfamily;
 	Oid type;
-	int16 strategy;
+	VrOrderingKind strategy;
 
 	(void) ExplainFindDistance(key, &find);
 	if (find.found == NULL && find.function != NULL)

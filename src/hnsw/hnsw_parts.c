@@ -50,7 +50,7 @@ void
 VrHnswPartsInit(VrHnswVacuum *v)
 {
 	VrVacuumGraph *g = &v->graph;
-	int kb = IsAutoVacuumWorkerProcess() && autovacuum_work_mem != -1
+	int kb = VrIsAutoVacuumWorker() && autovacuum_work_mem != -1
 				 ? autovacuum_work_mem
 				 : maintenance_work_mem;
 	Size ids;

@@ -18,6 +18,7 @@
 
 #include "base/vr_compat.h"
 #include "base/vr_defs.h"
+#include "base/vr_error.h"
 #include "hnsw/hnsw_page.h"
 #include "quant/quant.h"
 
@@ -184,8 +185,8 @@ typedef struct VrHnswRef
 } VrHnswRef;
 
 /* ---- hnsw_page.c: the one gate to pages */
-extern void VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
-	pg_attribute_noreturn();
+extern void VrHnswCorrupt(Relation index, BlockNumber block,
+						  const char *what) VR_NORETURN;
 extern void VrHnswPageInit(Page page, VrHnswPageKind kind);
 extern int VrHnswProbePage(Page page);
 extern void VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind);
