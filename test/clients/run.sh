@@ -127,6 +127,13 @@ names()
 	(cd "$here/$1" && ls $2 2>/dev/null) | sed 's/\.[a-z]*$//'
 }
 
+# Java and Prisma want TCP, and PgBouncer a port 1000 above: the first pair that
+# nobody listens on.
+for ((VR_PORT = ${VR_PORT:-6110}; VR_PORT < 64000; VR_PORT++)); do
+	(: <"/dev/tcp/127.0.0.1/$VR_PORT" || : <"/dev/tcp/127.0.0.1/$((VR_PORT + 1000))") \
+		2>/dev/null || break
+done
+
 started=$SECONDS
 vr_mirror "$config" "$VR_WORK/root"
 vr_build "$log/build.log"
