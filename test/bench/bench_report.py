@@ -29,8 +29,11 @@ def names(rows, part, data):
 def at_recall(rows, target, field="p50"):
     """The field where recall reaches the target, between the two settings of
     ef_search around it, and a mark: "<=" if the least one is better already.
-    None if no setting reaches it."""
-    points = [r for r in sorted(rows, key=lambda r: r["ef"]) if r.get(field) is not None]
+    None if no setting reaches it. What a wider search does better counts."""
+    points = [dict(r) for r in sorted(rows, key=lambda r: r["ef"]) if r.get(field) is not None]
+    for r, wider in reversed(list(zip(points, points[1:]))):
+        if wider["recall"] >= r["recall"]:
+            r[field] = min(r[field], wider[field])
     for i, r in enumerate(points):
         if r["recall"] < target:
             continue
@@ -74,7 +77,7 @@ def measures(rows, data):
         for target in TARGETS:
             if part == "top500" and target != 0.95:
                 continue
-            for field, what, unit in (("p50", "query", "us"), ("p95", "query, 95th percentile", "us"),
+            for field, what, unit in (("p50", "query", "us"), ("cpu", "query, CPU", "us"), ("p95", "query, 95th percentile", "us"),
                                       ("pages", "pages touched", "")):
                 add(f"{what} at recall@{k} {target}", unit, False,
                     {c: at_recall(pick(rows, part, set=data, contestant=c), target, field)
@@ -86,12 +89,18 @@ def measures(rows, data):
         {c: (median(pick(rows, "search", set=data, contestant=c, ef=40), "recall"), "")
          for c in names(rows, "search", data)})
     add("single-row inserts", "/s", True, medians("insert", "rate"))
+    for part, what in (("insert", "an insert"), ("update", "an updated row")):
+        add(f"CPU of {what}", "us", False,
+            {c: (median([{"us": r["cpu"] * 1e6 / r["rows"]} for r in
+                         pick(rows, part, set=data, contestant=c) if r.get("cpu")], "us"), "")
+             for c in names(rows, part, data)})
     add("WAL of an insert", "bytes", False, medians("insert", "wal_per_row"))
     add("UPDATE of another column", "rows/s", True, medians("update", "rate"))
     for column in dict.fromkeys(r["filter"] for r in pick(rows, "filter", set=data)):
         part = pick(rows, "filter", set=data, filter=column)
         what = ("along with the vector" if column[0] == "c" else "at random") + f", 1 in {column[2:]}"
         add(f"filter {what}: query", "us", False, {r["contestant"]: (r["p50"], "") for r in part})
+        add(f"filter {what}: query, CPU", "us", False, {r["contestant"]: (r.get("cpu"), "") for r in part})
         add(f"filter {what}: recall@10", "", True, {r["contestant"]: (r["recall"], "") for r in part})
     return out
 
