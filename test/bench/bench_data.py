@@ -113,12 +113,12 @@ def clustered(name, metric, n, dim, seed, queries=500, rank=24, copies=1):
     mean that is not the origin; norms vary for inner products."""
     rng = np.random.default_rng(seed)
     basis = rng.standard_normal((rank, dim)).astype(np.float32) / np.sqrt(rank)
-    centres = 2 * rng.standard_normal((max(8, n // 200), rank)).astype(np.float32)
+    centres = rng.standard_normal((max(8, n // 200), rank)).astype(np.float32)
 
     def draw(count):
         low = centres[rng.integers(0, len(centres), count)]
         low = low + rng.standard_normal((count, rank))
-        x = low @ basis + 0.3 * rng.standard_normal((count, dim)) + 0.5
+        x = low @ basis + 0.6 * rng.standard_normal((count, dim)) + 0.5
         if metric == "ip":
             x *= np.exp(0.2 * rng.standard_normal((count, 1)))
         return x.astype(np.float32)
