@@ -89,6 +89,9 @@ SELECT * FROM vecrecall.plan_index_build('planner_t', 'v', 'tree');
 SELECT * FROM vecrecall.plan_index_build('planner_t', 'v', 'btree', '{"lists": 3}');
 SELECT * FROM vecrecall.plan_index_build('planner_t', 'v', 'btree', '{"m": 1}');
 SELECT * FROM vecrecall.plan_index_build(NULL, 'v', 'btree');
+SELECT * FROM vecrecall.plan_index_build('pg_class', 'relname', 'hnsw', '{"dim": 3}');
+SELECT * FROM vecrecall.plan_index_build('planner_t', 'v', 'hnsw', '{"dim": 16001}');
+SELECT * FROM vecrecall.plan_index_build('planner_t', 'v', 'hnsw', '{"m": 1000}');
 DROP TABLE planner_t;
 
 SELECT vecrecall.batch_optimization(NULL);

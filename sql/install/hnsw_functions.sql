@@ -41,12 +41,13 @@ CREATE FUNCTION vecrecall.plan_layout(dim int, rows bigint DEFAULT 1000000,
 	OUT storage text, OUT "precision" text, OUT code_bits int, OUT automatic bool,
 	OUT record_size int, OUT slots_per_page int,
 	OUT index_bytes bigint, OUT index_bytes_per_row float8,
-	OUT table_bytes_per_row float8, OUT table_bytes bigint, OUT toasted bool)
+	OUT table_bytes_per_row float8, OUT table_bytes bigint, OUT toasted bool,
+	OUT build_bytes bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'vr_hnsw_plan_layout'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vecrecall.plan_layout(int, bigint, text, int) IS
-'size of an hnsw index, by storage and precision, and of a table of an id and a value; sparsevec is taken to have 64 elements';
+'size of an hnsw index, by storage and precision, and of a table of an id and a value, and the memory of a build in one pass; sparsevec is taken to have 64 elements';
 
 CREATE FUNCTION vecrecall.explain_index(query text,
 	OUT relation regclass, OUT index regclass, OUT used bool, OUT reason text)

@@ -554,8 +554,8 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 								 (int64) sample.rows);
 
 	workers = BuildPlanWorkers(heap, index);
-	size = VrHnswImagePlan(idx, sample.rows * 1.1 + 1000, memory, workers > 0,
-						   &plan);
+	size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,
+						   workers > 0, &plan);
 	if (workers == 0 ||
 		!BuildInParallel(&state, heap, index, info, idx, &plan, size, workers))
 	{
@@ -564,8 +564,8 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 
 		pg_atomic_init_u64(&shared->heap_rows, 0);
 		pg_atomic_init_u64(&shared->index_rows, 0);
-		size = VrHnswImagePlan(idx, sample.rows * 1.1 + 1000, memory, false,
-							   &plan);
+		size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,
+							   false, &plan);
 		mem = MemoryContextAllocExtended(CurrentMemoryContext, size,
 										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 		VrHnswImageCreate(mem, &plan, BuildTranche());

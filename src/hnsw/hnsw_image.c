@@ -28,6 +28,33 @@ VrHnswImageRowBytes(const VrHnswIndex *idx, bool locks)
 		   sizeof(VrImageTid);
 }
 
+double
+VrHnswImageCapacity(double rows)
+{
+	return rows * 1.1 + 1000;
+}
+
+double
+VrHnswImageBytes(const VrHnswIndex *idx, double rows, double value_bytes)
+{
+	double capacity = VrHnswImageCapacity(rows);
+	double records = capacity * VrHnswImageRowBytes(idx, true);
+	double longs = 0;
+
+	/* The shares are those of VrHnswImagePlan. */
+	if (idx->form == VR_FORM_PLAIN)
+	{
+		if (idx->type == VR_TYPE_SPARSEVEC)
+			longs = records / 15;
+		else if (idx->layout.own_bytes == 0)
+			longs = Max(records, capacity * value_bytes);
+		if (longs > records)
+			records = longs;
+	}
+	return records + longs + VR_IMAGE_LOCKS * sizeof(LWLock) +
+		   64.0 * idx->layout.record_size + 3 * 4096;
+}
+
 Size
 VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 				VrHnswImageShared *plan)

@@ -64,6 +64,14 @@ extern void VrHnswImageCreate(void *mem, const VrHnswImageShared *plan,
 							  int tranche);
 /* A backend's handle on an image laid out before. */
 extern VrHnswImage *VrHnswImageAttach(void *mem, const VrHnswIndex *idx);
+/* Rows that a build makes room for when it expects rows. */
+extern double VrHnswImageCapacity(double rows);
+/*
+ * The memory with which an image has room for all that a build of rows, each of
+ * value_bytes, expects; only what the form keeps apart counts value_bytes.
+ */
+extern double VrHnswImageBytes(const VrHnswIndex *idx, double rows,
+							   double value_bytes);
 /* Bytes that a vertex takes, for the NOTICE about memory. */
 extern double VrHnswImageRowBytes(const VrHnswIndex *idx, bool locks);
 

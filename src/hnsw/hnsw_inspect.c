@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 
 #include "base/vr_error.h"
+#include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
 #include "types/vector.h"
 
@@ -419,8 +420,9 @@ InspectPlanRow(ReturnSetInfo *rsinfo, VrHnswMetaPageData meta,
 			   bool toasted, const VrHnswLayout *automatic)
 {
 	const VrHnswLayout *l = &meta.layout;
-	Datum values[11];
-	bool nulls[11] = {false};
+	Datum values[12];
+	bool nulls[12] = {false};
+	VrHnswIndex idx;
 	double upper;
 	double blocks;
 	bool quantised;
@@ -456,6 +458,13 @@ InspectPlanRow(ReturnSetInfo *rsinfo, VrHnswMetaPageData meta,
 	values[9] =
 		Int64GetDatum((int64) (ceil(heap_row * rows / BLCKSZ) * BLCKSZ));
 	values[10] = BoolGetDatum(toasted);
+	memset(&idx, 0, sizeof(idx));
+	idx.layout = *l;
+	idx.type = meta.type;
+	idx.form = meta.form;
+	idx.m = meta.m;
+	values[11] = Int64GetDatum(
+		(int64) VrHnswImageBytes(&idx, (double) rows, MAXALIGN(bytes)));
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -3,8 +3,10 @@
  *		plan_index_build: memory, workers and time of building an index.
  *
  * An index is built in one pass as long as its graph fits
- * maintenance_work_mem, and several times slower beyond. The rows come from
- * the table's statistics, the time from builds that recorded themselves.
+ * maintenance_work_mem, and slower beyond: by a fifth to a half as long as its
+ * pages fit the shared buffers, by far more when they do not. The rows come
+ * from the table's statistics, the memory of an hnsw index from
+ * vecrecall.plan_layout, the time from builds that recorded themselves.
  */
 #include "postgres.h"
 
@@ -14,6 +16,7 @@
 #include "access/table.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -81,13 +84,17 @@ build_parameters(Jsonb *params, BuildParameters *p)
 	VrRequestNumbers(params, "params", keys, lengthof(keys));
 }
 
-/* Fills in rows and dim from the table, where params do not give them. */
-static void
+/*
+ * Fills in rows and dim from the table, where params do not give them. Returns
+ * the name of the column's type.
+ */
+static char *
 build_table(Oid relid, const char *column, BuildParameters *p)
 {
 	Relation relation = table_open(relid, AccessShareLock);
 	HeapTuple tuple = SearchSysCacheAttName(relid, column);
 	Form_pg_attribute att;
+	Oid type;
 
 	if (relation->rd_rel->relkind != RELKIND_RELATION &&
 		relation->rd_rel->relkind != RELKIND_MATVIEW)
@@ -110,6 +117,7 @@ build_table(Oid relid, const char *column, BuildParameters *p)
 			 errhint("Give \"dim\" in \"params\".")));
 	if (p->dim == 0)
 		p->dim = att->atttypmod;
+	type = att->atttypid;
 	ReleaseSysCache(tuple);
 	if (p->rows < 0)
 	{
@@ -121,6 +129,42 @@ build_table(Oid relid, const char *column, BuildParameters *p)
 		p->rows = rows;
 	}
 	table_close(relation, AccessShareLock);
+	/* A schema would be part of what format_type_be gives. */
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", type);
+	column = pstrdup(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname));
+	ReleaseSysCache(tuple);
+	return (char *) column;
+}
+
+/*
+ * Memory of building an hnsw index in one pass, as vecrecall.plan_layout has it
+ * from the build's own arithmetic. An index of options of its own takes less.
+ */
+static double
+build_hnsw_bytes(const BuildParameters *p, const char *type)
+{
+	Oid types[] = {INT4OID, INT8OID, TEXTOID, INT4OID};
+	Datum args[4];
+	double bytes;
+	bool null;
+
+	args[0] = Int32GetDatum((int32) Min(p->dim, PG_INT32_MAX));
+	args[1] = Int64GetDatum((int64) Min(p->rows, 1e14));
+	args[2] = CStringGetTextDatum(type);
+	args[3] = Int32GetDatum((int32) Min(p->m, PG_INT32_MAX));
+	SPI_connect();
+	if (SPI_execute_with_args(
+			"SELECT build_bytes FROM vecrecall.plan_layout($1, $2, $3, $4) "
+			"WHERE automatic",
+			4, types, args, NULL, true, 1) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "the layout of an hnsw index could not be planned");
+	bytes = (double) DatumGetInt64(
+		SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+	SPI_finish();
+	return bytes;
 }
 
 static void
@@ -175,6 +219,7 @@ vr_plan_index_build(PG_FUNCTION_ARGS)
 	VrPlannerRequest request;
 	VrPlannerKnowledge known;
 	char *am;
+	char *type;
 	double bytes;
 	double megabytes;
 	double seconds;
@@ -191,7 +236,7 @@ vr_plan_index_build(PG_FUNCTION_ARGS)
 	(void) get_index_am_oid(am, false);
 	InitMaterializedSRF(fcinfo, 0);
 	build_parameters(PG_ARGISNULL(3) ? NULL : PG_GETARG_JSONB_P(3), &p);
-	build_table(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), &p);
+	type = build_table(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), &p);
 
 	VrRequestInit(&request, VR_OP_INDEX_BUILD, am,
 				  VrRequestDim((int64) Min(p.dim, 1e9)));
@@ -199,11 +244,17 @@ vr_plan_index_build(PG_FUNCTION_ARGS)
 		VrIndexBuildWork(p.rows, (int) p.m, (int) p.ef_construction);
 	VrPlannerKnow(&request, &known);
 
-	/* Neighbours are shipped for m = 16, four bytes each at both ends. */
-	bytes = known.fit.mem_ratio *
-			(known.fit.traits->mem_batch +
-			 p.rows * (known.fit.traits->mem_row + (p.m - 16) * 8 +
-					   known.fit.traits->mem_dim * request.shape.dim));
+	/*
+	 * Of other access methods as of an hnsw index with m = 16; a neighbour
+	 * more or less is four bytes at both ends.
+	 */
+	if (strcmp(am, "hnsw") == 0)
+		bytes = build_hnsw_bytes(&p, type);
+	else
+		bytes = known.fit.mem_ratio *
+				(known.fit.traits->mem_batch +
+				 p.rows * (known.fit.traits->mem_row + (p.m - 16) * 8 +
+						   known.fit.traits->mem_dim * request.shape.dim));
 	fits = bytes <= p.memory_mb * MEGABYTE &&
 		   bytes <= BUILD_MAX_MEGABYTES * MEGABYTE;
 	megabytes =

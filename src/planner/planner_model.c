@@ -268,7 +268,8 @@ model_features(const VrOpTraits *traits, const VrShape *shape,
 	double work = shape->work > 0 ? shape->work : 1;
 	double set = batch * 4.0 * shape->dim;
 
-	x[VR_COEF_BATCH] = 1;
+	/* What a tile costs besides its rows is a pass over the data: work, too. */
+	x[VR_COEF_BATCH] = traits->tiled ? work : 1;
 	x[VR_COEF_ROW] = batch * work;
 	x[VR_COEF_DIM] = batch * work * shape->dim;
 	x[VR_COEF_TOKEN] = batch * tokens_per_row;
@@ -497,15 +498,18 @@ double
 VrFitKneeSpread(const VrFit *fit, const VrShape *shape, double batch)
 {
 	double x[VR_COEFS];
-	double fixed = Max(fit->coef[VR_COEF_BATCH], 1e-12);
+	double once;
+	double fixed;
 	double rows;
 
 	model_features(fit->traits, shape, model_tokens(fit, shape), batch, x);
+	once = x[VR_COEF_BATCH];
+	fixed = Max(once * fit->coef[VR_COEF_BATCH], 1e-12);
 	x[VR_COEF_BATCH] = 0;
 	rows = Max(model_dot(x, fit->coef), 1e-12);
 	for (int i = 0; i < VR_COEFS; i++)
 		x[i] /= -rows;
-	x[VR_COEF_BATCH] = 1 / fixed;
+	x[VR_COEF_BATCH] = once / fixed;
 	model_forward(fit->chol, VR_COEFS, x);
 	return sqrt(model_dot(x, x));
 }
@@ -671,7 +675,8 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 						   : lone;
 
 		/* What fraction of its asymptote such a batch has of throughput. */
-		double share = Max(1 - fit.coef[VR_COEF_BATCH] / lone, SMALL_SHARE);
+		double share = Max(
+			1 - x[VR_COEF_BATCH] * fit.coef[VR_COEF_BATCH] / lone, SMALL_SHARE);
 
 		model_accumulate(own, x, outcome->seconds / contention,
 						 share * share * var_noise / (var_noise + var_usl) /
