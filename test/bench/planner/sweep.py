@@ -1,13 +1,15 @@
 """Measures real operations over sizes of batch, and writes data/sweep.csv.gz.
 
-    python3 sweep.py [ROUNDS [DONE]]
+    python3 sweep.py [ROUNDS [DONE [OP]]]
 
 Round after round, each in another order, every (operation, target, dim,
 workers, size) is done once, so that the rows are a history in time: later
 rounds judge what earlier ones taught. Operations: COPY and INSERT of unnested
-arrays into tables without and with an index, tiles of exact search by matrix
-multiplication, requests to a local HTTP server of known cost and jitter. With
-DONE, so many rounds are there already, and more are added.
+arrays into tables without and with an index, batches of vecrecall.knn_exact,
+requests to a local HTTP server of known cost and jitter. With DONE, so many rounds
+are there already, and more are added; with OP, the others stay as they were, and
+that one is measured anew. Builds of indexes have no size of batch to choose:
+builds.py measures them.
 """
 import csv
 import gzip
@@ -17,10 +19,12 @@ import random
 import sys
 import time
 
-from common import HERE, Provider, connect, measure, np, request, rows_text, together
+from common import (HERE, Provider, connect, copy_vectors, measure, np, request, rows_text,
+                    together)
 
 SIZES = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 MAX_BYTES = 6_000_000       # of text per batch, to keep a round short
+SEARCHED = 10_000           # rows of the tables that batches of queries search
 
 
 def copy_groups(connections):
@@ -57,17 +61,36 @@ def insert(connection, table, dim, count):
                        % table, ([int(r[0]) for r in rows], [r[1] for r in rows]))
 
 
-def tile_groups():
-    for dim in (64, 128, 384, 768, 1536):
-        base = np.random.default_rng(dim).random((16384, dim), dtype=np.float32)
-        queries = np.random.default_rng(7).random((max(SIZES), dim), dtype=np.float32)
+def search_groups(connections):
+    backend = connections[0].get_backend_pid()
+    for dim in (64, 128, 384, 768):
+        yield ('knn_exact', 'search_%d' % SEARCHED, dim, 1,
+               lambda b, d=dim: measure(lambda: search(connections[0], d, b), backend))
 
-        def search(count, base=base, queries=queries):
-            for tile in range(0, len(base), 1024):
-                scores = queries[:count] @ base[tile:tile + 1024].T
-                np.partition(scores, 10, axis=1)
-        yield ('knn_exact', 'tile', dim, 1,
-               lambda b, s=search: measure(lambda: s(b)))
+
+def search(connection, dim, count):
+    with connection.cursor() as cursor:
+        cursor.execute('EXECUTE search_%d(%d)' % (dim, count))
+
+
+def search_tables(connection):
+    """Tables to search, and statements that search them for their first count rows."""
+    with connection.cursor() as cursor:
+        for dim in (64, 128, 384, 768):
+            cursor.execute('CREATE TABLE IF NOT EXISTS search_%d (id int PRIMARY KEY, '
+                           'v vector(%d))' % (dim, dim))
+            cursor.execute('SELECT count(*) FROM search_%d' % dim)
+            if cursor.fetchone()[0] != SEARCHED:
+                cursor.execute('TRUNCATE search_%d' % dim)
+                copy_vectors(cursor, 'search_%d' % dim,
+                             np.random.default_rng(dim).random((SEARCHED, dim)))
+                cursor.execute('VACUUM ANALYZE search_%d' % dim)
+            cursor.execute('PREPARE search_%d(int) AS SELECT count(*) FROM vecrecall.knn_exact('
+                           "'search_%d', 'v', ARRAY(SELECT v FROM search_%d WHERE id < $1), 10)"
+                           % (dim, dim, dim))
+        # What is measured here is told to the planner by evaluate.py.
+        cursor.execute('SET vecrecall.planner = off')
+        cursor.execute("SET work_mem = '64MB'")
 
 
 def http_groups(provider):
@@ -85,12 +108,21 @@ def cost(op, target, dim, size):
     if op in ('copy', 'insert'):
         return size * dim * 7 <= MAX_BYTES
     if op == 'knn_exact':
-        return size * dim <= 400_000 and size <= 1024
+        return size * dim <= 400_000
     batch, row = map(float, target.split('_')[1:])
     return batch + row * size <= 500
 
 
-def main(rounds, done):
+def kept(file, done, op):
+    """The rounds that stay: those done, and all of the operations not measured anew."""
+    if not done and not op:
+        return []
+    with gzip.open(file, 'rt', newline='') as stream:
+        return [row for row in list(csv.reader(stream))[1:]
+                if (op and row[1] != op) or int(row[0]) < done]
+
+
+def main(rounds, done, only=None):
     connections = [connect(), connect()]
     with connections[0].cursor() as cursor:
         for dim in TEXT:
@@ -99,15 +131,13 @@ def main(rounds, done):
                 cursor.execute('CREATE TABLE bench_%d_%s (id int, v vector(%d))'
                                % (dim, kind, dim))
             cursor.execute('CREATE INDEX ON bench_%d_key (id)' % dim)
-    with Provider() as provider, \
-            gzip.open(os.path.join(HERE, 'data', 'sweep.csv.gz'), 'at' if done else 'wt',
-                      newline='') as file:
-        groups = [*copy_groups(connections), *insert_groups(connections),
-                  *tile_groups(), *http_groups(provider)]
-        writer = csv.writer(file, lineterminator='\n')
-        if not done:
-            writer.writerow(['round', 'op', 'target', 'dim', 'concurrency', 'batch_size',
-                             'elapsed_ms'])
+    search_tables(connections[0])
+    path = os.path.join(HERE, 'data', 'sweep.csv.gz')
+    rows = kept(path, done, only)
+    with Provider() as provider:
+        groups = [group for group in (*copy_groups(connections), *insert_groups(connections),
+                                      *search_groups(connections), *http_groups(provider))
+                  if only in (None, group[0])]
         for number in (-1, *range(done, rounds)):
             work = [(group, size) for group in groups for size in SIZES
                     if cost(group[0], group[1], group[2], size)]
@@ -118,16 +148,23 @@ def main(rounds, done):
             for (op, target, dim, workers, run), size in work:
                 seconds = run(size)
                 if number >= 0:
-                    writer.writerow([number, op, target, dim, workers, size,
-                                     '%.4f' % (seconds * 1e3)])
+                    rows.append([number, op, target, dim, workers, size,
+                                 '%.4f' % (seconds * 1e3)])
             with connections[0].cursor() as cursor:
                 for dim in TEXT:
                     cursor.execute('TRUNCATE bench_%d_heap, bench_%d_key' % (dim, dim))
             print('round %d: %d batches, %.0f s' % (number, len(work), time.time() - start),
                   flush=True)
+    rows.sort(key=lambda row: int(row[0]))
+    with gzip.open(path, 'wt', newline='') as file:
+        writer = csv.writer(file, lineterminator='\n')
+        writer.writerow(['round', 'op', 'target', 'dim', 'concurrency', 'batch_size',
+                         'elapsed_ms'])
+        writer.writerows(rows)
 
 
 TEXT = {dim: rows_text(min(2048, MAX_BYTES // (dim * 7)), dim) for dim in (32, 128, 384, 1024)}
 
 if __name__ == '__main__':
-    main(*(int(argument) for argument in sys.argv[1:] + ['24', '0'][len(sys.argv) - 1:]))
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 24,
+         int(sys.argv[2]) if len(sys.argv) > 2 else 0, *sys.argv[3:4])
