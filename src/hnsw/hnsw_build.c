@@ -28,6 +28,7 @@
 #include "storage/bufmgr.h"
 #include "storage/dsm.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -506,6 +507,13 @@ BuildRecord(const BuildState *b, const VrHnswMetaPageData *meta,
 	VrBatchObservation seen = {.op = "index_build", .target = "hnsw"};
 	instr_time now;
 
+	/*
+	 * Sessions of pg_restore have this off. Another one may be restoring the
+	 * history at this very moment, and times of builds that compete with each
+	 * other teach nothing.
+	 */
+	if (!check_function_bodies)
+		return;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, since);
 	seen.dim = Min(meta->dim, VR_VECTOR_MAX_DIM);

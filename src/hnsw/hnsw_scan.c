@@ -334,7 +334,8 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 /*
  * Whether the executor is to settle the order by the heap's vectors. By
  * default where the index holds less than float16 of them, and where it costs
- * nothing: reading a value back from TOAST takes as long as a few visits.
+ * nothing: reading a value back from TOAST takes as long as a few visits. Not
+ * where the executor would lose the rows' ctid by it.
  */
 static bool
 ScanWantsRerank(const HnswScanState *so)
