@@ -104,12 +104,13 @@ $node->safe_psql('postgres', 'SET vecrecall.blas_threads = 0; SET max_parallel_w
 my $run = IPC::Run::start(
 	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
 		q(SET max_parallel_workers_per_gather = 0; SET vecrecall.blas_threads = 0;
-		  SELECT count(*) FROM vecrecall.knn_exact('t', 'v', (SELECT array_agg(v) FROM t WHERE id <= 8000), 5, 'l1')) ],
+		  SELECT sum(n) FROM (SELECT array_agg(v) FROM t WHERE id <= 8000) q (a), generate_series(1, 500) g,
+			LATERAL (SELECT count(*) AS n FROM vecrecall.knn_exact('t', 'v', a, 5 + g % 2, 'l1')) s) ],
 	'>', \my $progress_out, '2>', \my $progress_err);
 ok($node->poll_query_until('postgres',
 	"SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^vecrecall.knn_exact: \\d+ of about 20000 rows: '"),
 	'progress is visible');
-$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^vecrecall.knn_exact'");
+$node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ 'vecrecall.knn_exact' AND pid <> pg_backend_pid()");
 $run->finish;
 like($progress_err, qr/canceling statement due to user request/, 'and it can be cancelled there');
 
