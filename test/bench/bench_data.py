@@ -5,11 +5,10 @@ a version of NumPy.
 """
 import numpy as np
 
-METRICS = {
-    # operator, suffix of pgvector's operator classes, name in hnswlib
-    "l2": ("<->", "l2", "l2"),
-    "cosine": ("<=>", "cosine", "cosine"),
-    "ip": ("<#>", "ip", "ip"),
+METRICS = {  # operator, and suffix of the operator classes
+    "l2": ("<->", "l2"),
+    "cosine": ("<=>", "cosine"),
+    "ip": ("<#>", "ip"),
 }
 
 
@@ -83,7 +82,7 @@ class DataSet:
         for i, ids in enumerate(results):
             ids = list(dict.fromkeys(ids or []))[:k]
             if allowed is not None and not allowed.issuperset(ids):
-                raise RuntimeError(f"{self.name}: a row that the filter excludes")
+                raise RuntimeError("a row came that the condition excludes, or that was deleted")
             if ids:
                 near = self.distances(i, ids) <= limit[i] + 1e-5 * abs(limit[i]) + 1e-9
                 hits += min(int(near.sum()), wanted)
@@ -96,16 +95,12 @@ def unit(x):
 
 
 def attributes(space, seed):
-    """1 % and 0.1 % filters; those named c_ go along with the vector."""
+    """Filters of 10 %, 1 % and 0.1 %; those named c_ go along with the vector."""
     rng = np.random.default_rng(seed + 1)
     n = len(space)
     order = np.argsort(np.argsort(space @ rng.standard_normal(space.shape[1])))
-    return {
-        "r_100": rng.integers(0, 100, n),
-        "r_1000": rng.integers(0, 1000, n),
-        "c_100": order * 100 // n,
-        "c_1000": order * 1000 // n,
-    }
+    out = {f"r_{part}": rng.integers(0, part, n) for part in (10, 100, 1000)}
+    return out | {f"c_{part}": order * part // n for part in (10, 100, 1000)}
 
 
 def clustered(name, metric, n, dim, seed, queries=500, rank=24, copies=1):
@@ -130,16 +125,18 @@ def clustered(name, metric, n, dim, seed, queries=500, rank=24, copies=1):
                    f"generated, rank {rank}, {copies} of each")
 
 
-def generated(size):
+def generated(size, million=False):
     """(name, function that makes the set) of each set of a size."""
     table = {
         "quick": [("l2-128", "l2", 40000, 128, 1), ("cos-384", "cosine", 20000, 384, 1),
-                  ("ip-768", "ip", 8000, 768, 1), ("cos-1536", "cosine", 6000, 1536, 1),
+                  ("ip-768", "ip", 10000, 768, 1), ("cos-1536", "cosine", 10000, 1536, 1),
                   ("dup-128", "l2", 20000, 128, 20)],
         "full": [("l2-128", "l2", 200000, 128, 1), ("cos-384", "cosine", 100000, 384, 1),
                  ("ip-768", "ip", 100000, 768, 1), ("cos-1536", "cosine", 60000, 1536, 1),
-                 ("dup-128", "l2", 100000, 128, 20), ("l2-128-1m", "l2", 1000000, 128, 1)],
+                 ("dup-128", "l2", 100000, 128, 20)],
     }[size]
+    if million:
+        table = table + [("l2-128-1m", "l2", 1000000, 128, 1)]
     return [(name, lambda a=(name, metric, n, dim, 20 + i), c=copies: clustered(*a, copies=c))
             for i, (name, metric, n, dim, copies) in enumerate(table)]
 

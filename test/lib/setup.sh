@@ -31,9 +31,13 @@ if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
+	command -v python3 >/dev/null || missing+=(python3-minimal)
 fi
 if [ "$1" = bench ]; then
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+	# hnswlib is compiled.
+	command -v c++ >/dev/null || missing+=(g++)
+	ls /usr/include/python3*/Python.h >/dev/null 2>&1 || missing+=(python3-dev)
 fi
 if [ "$1" = clients ]; then
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
