@@ -36,6 +36,7 @@ typedef struct VrBlas
 /* The type of the module's only symbol. */
 typedef const VrBlas *(*VrBlasTable)(void);
 
-extern const VrBlas *vr_blas_table(void);
+/* From 16 on modules are compiled with all symbols hidden but those marked. */
+extern PGDLLEXPORT const VrBlas *vr_blas_table(void);
 
 #endif /* VR_BLAS_H */
