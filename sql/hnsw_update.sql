@@ -21,6 +21,9 @@ CREATE FUNCTION pages(OUT q bigint, OUT p bigint) LANGUAGE sql
 AS $$ SELECT pg_relation_size('d_q') / 8192, pg_relation_size('d_p') / 8192 $$;
 CREATE TABLE before AS SELECT * FROM pages();
 
+-- Rows keep their ctid, or they could not be locked.
+SELECT count(*) FROM (SELECT id FROM d ORDER BY v <-> '[1,1,1,1,1,1,1,1]' LIMIT 20 FOR UPDATE) s;
+
 -- The vector stays: the new version joins its vertex, so the index grows by TIDs only.
 UPDATE d SET n = n + 1;
 SELECT all_rows();

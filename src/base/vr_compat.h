@@ -138,12 +138,6 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, int flags)
 }
 #endif
 
-/*
- * Rows that an ordered index scan has rechecked and put in order: seen to keep
- * their ctid on 15, and to lose it on 17 (SELECT ... FOR UPDATE then fails).
- */
-#define VR_REORDER_KEEPS_CTID (PG_VERSION_NUM < 160000)
-
 /* From 18 on a library tells its name and version: pg_get_loaded_modules(). */
 #ifdef PG_MODULE_MAGIC_EXT
 #define VR_MODULE_MAGIC(library, release)                                      \

@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/vr_server.h"
 #include "hnsw/hnsw_private.h"
 
 /*
@@ -349,7 +350,8 @@ ScanWantsRerank(const HnswScanState *so)
 	if (idx->form != VR_FORM_QUANTISED || !so->query.ordered)
 		return false;
 	if (vr_hnsw_rerank == VR_RERANK_AUTO)
-		return coarse || (idx->layout.own_kind == VR_OWN_F16 && !toasted);
+		return vr_server_reorder_keeps_ctid() &&
+			   (coarse || (idx->layout.own_kind == VR_OWN_F16 && !toasted));
 	return vr_hnsw_rerank == VR_RERANK_ON;
 }
 
