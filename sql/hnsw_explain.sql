@@ -46,9 +46,12 @@ SELECT why('SELECT id FROM ex ORDER BY e <-> e LIMIT 5');
 SELECT why('SELECT id FROM ex ORDER BY e <-> h::vector LIMIT 5');
 
 -- the shape
-SELECT why('SELECT id FROM ex ORDER BY e <-> ''[1,2,3]'', id LIMIT 5');
 SELECT why('SELECT o.id FROM ex x, other o WHERE x.kind = o.id ORDER BY x.e <-> o.q LIMIT 5');
-SELECT why('SELECT DISTINCT id, e <-> ''[1,2,3]'' FROM ex ORDER BY e <-> ''[1,2,3]'' LIMIT 5');
+-- From 17 on the index gives the order that an incremental sort refines.
+SELECT q.reason, CASE WHEN current_setting('server_version_num')::int >= 170000 THEN e.used ELSE e.reason = q.reason END AS said
+FROM (VALUES ('ORDER BY has further columns after the distance', 'SELECT id FROM ex ORDER BY e <-> ''[1,2,3]'', id LIMIT 5'),
+	('DISTINCT comes before ORDER BY: order and limit in a subquery', 'SELECT DISTINCT id, e <-> ''[1,2,3]'' FROM ex ORDER BY e <-> ''[1,2,3]'' LIMIT 5')) q(reason, query),
+	LATERAL vecrecall.explain_index(q.query) e;
 SELECT why('SELECT kind FROM ex GROUP BY kind ORDER BY min(e <-> ''[1,2,3]'') LIMIT 5');
 SELECT why('SELECT id, rank() OVER (ORDER BY id) FROM ex ORDER BY e <-> ''[1,2,3]'' LIMIT 5');
 SELECT why('SELECT id, e <-> ''[1,2,3]'' AS d FROM ex UNION ALL SELECT id, 0 FROM ex ORDER BY d LIMIT 5');

@@ -152,6 +152,12 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, int flags)
  */
 #define VR_PLANNER_NEEDS_IN_PATHS (PG_VERSION_NUM < 170000)
 
+/*
+ * Whether an ordered index scan serves an ORDER BY that goes on after the
+ * distance: an incremental sort does the rest.
+ */
+#define VR_SORTS_ON_FROM_INDEX (PG_VERSION_NUM >= 170000)
+
 /* Whether this process is an autovacuum worker; of autovacuum.h, miscadmin.h */
 #if PG_VERSION_NUM >= 170000
 #define VrIsAutoVacuumWorker() AmAutoVacuumWorkerProcess()

@@ -469,7 +469,8 @@ ExplainShape(const ExplainIndex *x)
 	if (q->hasWindowFuncs)
 		return pstrdup("window functions come before ORDER BY: order and "
 					   "limit in a subquery");
-	if (list_length(q->sortClause) > 1)
+	if (list_length(q->sortClause) > 1 &&
+		!(VR_SORTS_ON_FROM_INDEX && enable_incremental_sort))
 		return pstrdup("ORDER BY has further columns after the distance");
 	for (rti = 1; rti <= list_length(q->rtable); rti++)
 	{
