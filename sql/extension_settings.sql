@@ -1,5 +1,6 @@
 -- vecrecall.simd and build_info().
-SELECT name, setting, context FROM pg_settings WHERE name = 'vecrecall.simd';
+-- (18 loads the library to ask hnsw what it makes of an operator it knows, "=".)
+SELECT name, setting, context FROM pg_settings WHERE name ~ '^vecrecall.simd$';
 LOAD 'vecrecall';
 SELECT name, setting, context FROM pg_settings WHERE name = 'vecrecall.simd';
 

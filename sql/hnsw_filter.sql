@@ -25,8 +25,8 @@ DELETE FROM d WHERE id > 750;
 INSERT INTO d SELECT * FROM p WHERE id > 750;
 ANALYZE d, p;
 SET enable_seqscan = off;
-EXPLAIN (COSTS off) SELECT id FROM d WHERE i4 = 8 AND t = ANY ('{tag 7,tag 8}') AND NOT b AND id > 5 ORDER BY v <-> (SELECT v FROM p WHERE id = 1) LIMIT 10;
-EXPLAIN (COSTS off) SELECT id FROM d WHERE i4 > 8 ORDER BY v <-> (SELECT v FROM p WHERE id = 1) LIMIT 10;
+EXPLAIN (COSTS off) SELECT id FROM d WHERE i4 = 8 AND t = ANY ('{tag 7,tag 8}') AND NOT b AND id > 5 ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 10;
+EXPLAIN (COSTS off) SELECT id FROM d WHERE i4 > 8 ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 10;
 
 -- The array as a parameter.
 PREPARE any_of(int[]) AS SELECT count(*) FROM (SELECT id FROM d WHERE i4 = ANY ($1) ORDER BY v <-> '[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]' LIMIT 1000) s;
