@@ -3,6 +3,7 @@
 #   make demo     see it work: builds, runs a private server, cleans up
 #   make check    every test, on a private server
 #   make check-clients    real programs of client libraries and ORMs
+#   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
 #   make bench    the hnsw index against its peers: test/bench/README.md
 #   make setup    installs what those need (Debian and Ubuntu, as root)
 #
@@ -15,7 +16,7 @@
 #
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
-SELF_SERVED = demo check check-clients bench setup
+SELF_SERVED = demo check check-clients check-versions bench setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
 ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
@@ -36,6 +37,9 @@ check:
 check-clients:
 	@$(TOP)/test/lib/setup.sh clients
 	@$(TOP)/test/clients/run.sh
+check-versions:
+	@$(TOP)/test/lib/setup.sh versions
+	@$(TOP)/test/lib/versions.sh $(VERSIONS)
 bench:
 	@$(TOP)/test/lib/setup.sh bench
 	@PGVECTOR='$(PGVECTOR)' $(TOP)/test/bench/bench.sh $(BENCH)

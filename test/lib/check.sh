@@ -40,7 +40,8 @@ chosen()
 # result pass|fail|skip GROUP NAME
 result()
 {
-	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$log/results"
+	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$log/results" ||
+		kill -TERM $$ # or what failed would not be counted
 }
 
 # tap_results GROUP NAME FILE STATUS: counts the test lines of TAP output. A

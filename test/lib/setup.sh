@@ -1,8 +1,8 @@
 #!/bin/bash
-# setup.sh demo|check|clients|bench: makes sure that what "make demo", "make
-# check", "make check-clients" or "make bench" needs is on this machine. As root
-# on Debian and its kin it installs what is missing; otherwise it prints the
-# line that does, and fails.
+# setup.sh demo|check|clients|versions|bench: makes sure that what "make demo",
+# "make check", "make check-clients", ... needs is on this machine. As root on
+# Debian and its kin it installs what is missing; otherwise it prints the line
+# that does, and fails.
 . "$(dirname "$0")/private.sh"
 
 has_header()
@@ -11,22 +11,27 @@ has_header()
 }
 
 missing=()
-command -v cc >/dev/null || missing+=(gcc)
-command -v make >/dev/null || missing+=(make)
-[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
-if ! vr_find_pg_config >/dev/null; then
-	[ -z "$PG_CONFIG" ] ||
-		vr_die "$PG_CONFIG is no pg_config of a PostgreSQL with its server and development files"
-	# The distribution's own version, which the package "postgresql" names; a
-	# bare machine may have no list of packages yet.
-	if [ "$(id -u)" = 0 ] && ! apt-cache show postgresql >/dev/null 2>&1; then
-		apt-get update >/dev/null 2>&1
+if [ "$1" = versions ]; then
+	# Everything else is in the roots that it makes.
+	[ -x /usr/sbin/debootstrap ] || missing+=(debootstrap)
+else
+	command -v cc >/dev/null || missing+=(gcc)
+	command -v make >/dev/null || missing+=(make)
+	[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+	if ! vr_find_pg_config >/dev/null; then
+		[ -z "$PG_CONFIG" ] ||
+			vr_die "$PG_CONFIG is no pg_config of a PostgreSQL with its server and development files"
+		# The distribution's own version, which the package "postgresql" names; a
+		# bare machine may have no list of packages yet.
+		if [ "$(id -u)" = 0 ] && ! apt-cache show postgresql >/dev/null 2>&1; then
+			apt-get update >/dev/null 2>&1
+		fi
+		major=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null |
+			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
+		missing+=("postgresql-${major:=15}" "postgresql-server-dev-$major")
 	fi
-	major=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null |
-		sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
-	missing+=("postgresql-${major:=15}" "postgresql-server-dev-$major")
+	command -v cc >/dev/null && has_header cblas.h || missing+=(libopenblas-dev)
 fi
-command -v cc >/dev/null && has_header cblas.h || missing+=(libopenblas-dev)
 if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)
