@@ -36,7 +36,6 @@
 #include "utils/spccache.h"
 #include "utils/syscache.h"
 
-#include "base/vr_server.h"
 #include "hnsw/hnsw_private.h"
 
 /* Operator costs per nanosecond: between a tuple's 5 ns and a page's 1 us. */
@@ -122,10 +121,10 @@ CostReadShape(const IndexOptInfo *info, CostShape *shape)
 		meta.layout.own_bytes = 1024;
 	}
 	shape->quantised = meta.form == VR_FORM_QUANTISED;
-	shape->rerank = shape->quantised && (vr_hnsw_rerank == VR_RERANK_ON ||
-										 (vr_hnsw_rerank == VR_RERANK_AUTO &&
-										  l->own_kind != VR_OWN_F32 &&
-										  vr_server_reorder_keeps_ctid()));
+	shape->rerank =
+		shape->quantised &&
+		(vr_hnsw_rerank == VR_RERANK_ON ||
+		 (vr_hnsw_rerank == VR_RERANK_AUTO && l->own_kind != VR_OWN_F32));
 	shape->m = meta.m;
 	shape->lanes = l->lanes;
 	shape->measure = COST_NS_PAGE + l->own_bytes / 10.0;

@@ -426,6 +426,16 @@ extern IndexBuildResult *vr_hnsw_build(Relation heap, Relation index,
 									   IndexInfo *info);
 extern void vr_hnsw_buildempty(Relation index);
 
+/* ---- hnsw_reorder.c */
+typedef struct VrHnswReorder VrHnswReorder;
+
+extern VrHnswReorder *VrHnswReorderBegin(IndexScanDesc scan, MemoryContext cxt);
+extern void VrHnswReorderReset(VrHnswReorder *r);
+extern void VrHnswReorderEnd(VrHnswReorder *r);
+extern void VrHnswReorderPush(VrHnswReorder *r, IndexScanDesc scan,
+							  ItemPointer tid);
+extern bool VrHnswReorderPop(VrHnswReorder *r, double low, ItemPointer tid);
+
 /* ---- hnsw_scan.c */
 
 /* Why a scan gave no more rows. */

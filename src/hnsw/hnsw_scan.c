@@ -25,6 +25,7 @@
 #include "storage/bufmgr.h"
 #include "storage/predicate.h"
 #include "utils/array.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -70,15 +71,16 @@ typedef struct HnswScanState
 	double passing;          /* filter: those that pass */
 	bool recheck;            /* hashed attributes: the heap decides */
 	VrHnswIterative mode;
-	uint32 next;       /* hit to return next */
-	uint32 end;        /* hits before this one may be returned */
-	float err;         /* the most that a hit of the window is off */
-	bool rerank;       /* the executor settles the order */
-	double low;        /* lower bound of the present hit, for that */
-	float last;        /* distance of the last one returned */
-	BlockNumber sweep; /* next block to sweep; 0 if not begun */
-	bool exhausted;    /* nothing is left to look at */
-	bool stopped;      /* a limit was met: nothing is held back */
+	uint32 next;            /* hit to return next */
+	uint32 end;             /* hits before this one may be returned */
+	float err;              /* the most that a hit of the window is off */
+	bool rerank;            /* the rows' own values settle the order */
+	double low;             /* lower bound of the present hit, for that */
+	VrHnswReorder *reorder; /* NULL where the executor does that */
+	float last;             /* distance of the last one returned */
+	BlockNumber sweep;      /* next block to sweep; 0 if not begun */
+	bool exhausted;         /* nothing is left to look at */
+	bool stopped;           /* a limit was met: nothing is held back */
 
 	/* TIDs of the present hit */
 	ItemPointerData *tids;
@@ -127,6 +129,8 @@ vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	so->tids = NULL;
 	so->sweep = 0;
 	so->exhausted = so->stopped = false;
+	if (so->reorder)
+		VrHnswReorderReset(so->reorder);
 	MemoryContextReset(so->query_cxt);
 }
 
@@ -137,6 +141,8 @@ vr_hnsw_endscan(IndexScanDesc scan)
 
 	if (so->started)
 		VrHnswLastScan = so->stats;
+	if (so->reorder)
+		VrHnswReorderEnd(so->reorder);
 	MemoryContextDelete(so->cxt);
 	pfree(so);
 	scan->opaque = NULL;
@@ -333,10 +339,9 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 }
 
 /*
- * Whether the executor is to settle the order by the heap's vectors. By
- * default where the index holds less than float16 of them, and where it costs
- * nothing: reading a value back from TOAST takes as long as a few visits. Not
- * where the executor would lose the rows' ctid by it.
+ * Whether the heap's vectors are to settle the order. By default where the
+ * index holds less than float16 of them, and where it costs nothing: reading a
+ * value back from TOAST takes as long as a few visits.
  */
 static bool
 ScanWantsRerank(const HnswScanState *so)
@@ -350,8 +355,7 @@ ScanWantsRerank(const HnswScanState *so)
 	if (idx->form != VR_FORM_QUANTISED || !so->query.ordered)
 		return false;
 	if (vr_hnsw_rerank == VR_RERANK_AUTO)
-		return vr_server_reorder_keeps_ctid() &&
-			   (coarse || (idx->layout.own_kind == VR_OWN_F16 && !toasted));
+		return coarse || (idx->layout.own_kind == VR_OWN_F16 && !toasted);
 	return vr_hnsw_rerank == VR_RERANK_ON;
 }
 
@@ -395,12 +399,15 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 					(scan->orderByData[0].sk_flags & SK_ISNULL) != 0,
 					&so->query);
 	so->rerank = ScanWantsRerank(so);
+	if (so->rerank && so->reorder == NULL && !vr_server_reorder_keeps_ctid())
+		so->reorder = VrHnswReorderBegin(scan, so->cxt);
 	ScanMakeFilter(scan, so);
 	s->filter = so->filter.nkeys > 0 ? &so->filter : NULL;
 	s->resumable = so->mode != VR_ITERATIVE_OFF;
 	VrHnswSearchQuery(s, &so->query);
 	so->started = true;
 	so->last = -FLT_MAX;
+	so->low = -get_float8_infinity();
 	for (tries = 0; tries < 5 && meta.entry != VR_HNSW_NO_VERTEX; tries++)
 	{
 		entry = VrHnswSearchDescend(s, meta.entry, meta.entry_level, 0);
@@ -584,40 +591,25 @@ ScanCollectTids(HnswScanState *so, const VrHnswHit *hit)
 	VrHnswRelease(&ref);
 }
 
-/* amgettuple */
-bool
-vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
+/* The next row by the index's own values, if there is one, and so->low. */
+static bool
+ScanNext(HnswScanState *so, ItemPointer tid)
 {
-	HnswScanState *so = scan->opaque;
-	MemoryContext old;
-
-	Assert(ScanDirectionIsForward(dir));
-	if (!so->started)
-		ScanStart(scan, so);
 	for (;;)
 	{
 		VrHnswHit *hit;
 
 		if (so->at < so->ntids)
 		{
-			scan->xs_heaptid = so->tids[so->at++];
-			scan->xs_recheck = so->recheck;
-			scan->xs_recheckorderby = so->rerank;
-			if (so->rerank)
-			{
-				scan->xs_orderbyvals[0] = Float8GetDatum(so->low);
-				scan->xs_orderbynulls[0] = false;
-			}
-			so->stats.returned++;
+			*tid = so->tids[so->at++];
 			return true;
 		}
 		CHECK_FOR_INTERRUPTS();
 		if (so->next >= so->end)
 		{
-			bool more;
+			MemoryContext old = MemoryContextSwitchTo(so->query_cxt);
+			bool more = ScanResume(so);
 
-			old = MemoryContextSwitchTo(so->query_cxt);
-			more = ScanResume(so);
 			MemoryContextSwitchTo(old);
 			if (!more)
 				return false;
@@ -637,4 +629,44 @@ vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
 				VrHnswLowerBound(so->idx, so->query.norm2, hit->d, so->err);
 		ScanCollectTids(so, hit);
 	}
+}
+
+/* The next row by the heap's values. */
+static bool
+ScanNextReordered(IndexScanDesc scan, HnswScanState *so, ItemPointer tid)
+{
+	while (!VrHnswReorderPop(so->reorder, so->low, tid))
+	{
+		if (ScanNext(so, tid))
+			VrHnswReorderPush(so->reorder, scan, tid);
+		else
+			return VrHnswReorderPop(so->reorder, get_float8_nan(), tid);
+	}
+	return true;
+}
+
+/* amgettuple */
+bool
+vr_hnsw_gettuple(IndexScanDesc scan, ScanDirection dir)
+{
+	HnswScanState *so = scan->opaque;
+	bool found;
+
+	Assert(ScanDirectionIsForward(dir));
+	if (!so->started)
+		ScanStart(scan, so);
+	found = so->rerank && so->reorder
+				? ScanNextReordered(scan, so, &scan->xs_heaptid)
+				: ScanNext(so, &scan->xs_heaptid);
+	if (!found)
+		return false;
+	scan->xs_recheck = so->recheck;
+	scan->xs_recheckorderby = so->rerank && so->reorder == NULL;
+	if (scan->xs_recheckorderby)
+	{
+		scan->xs_orderbyvals[0] = Float8GetDatum(so->low);
+		scan->xs_orderbynulls[0] = false;
+	}
+	so->stats.returned++;
+	return true;
 }
