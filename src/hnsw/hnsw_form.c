@@ -511,6 +511,29 @@ FormReadMean(Relation index, const VrHnswMetaPageData *meta)
 }
 
 /*
+ * Errors unless the metapage's layout is one of a quantised index, where it
+ * says that it is: memory is sized by it, and codes are read as it says.
+ */
+void
+VrHnswCheckLayout(Relation index, const VrHnswMetaPageData *meta)
+{
+	const VrHnswLayout *l = &meta->layout;
+	int sets = l->lanes / VR_QUANT_LANES;
+
+	if (meta->form != VR_FORM_QUANTISED)
+		return;
+	if (l->padded != VrPaddedDim(meta->dim) || l->code_bits == 0 ||
+		l->code_bits % 16 != 0 || l->code_bits > l->padded ||
+		l->lanes % VR_QUANT_LANES != 0 || l->own_kind <= VR_OWN_AUTO ||
+		l->own_kind >= VR_OWN_NKINDS ||
+		VrOwnBytes(l->own_kind, l->padded) != l->own_bytes ||
+		l->codes_at + sets * VR_CODE_BLOCK_BYTES(l->code_bits) >
+			l->record_size ||
+		l->factors_at + sets * sizeof(VrEdgeFactors) > l->record_size)
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "layout is damaged");
+}
+
+/*
  * What this backend knows of an index, and its metapage as it is now (meta is
  * filled). The result lives until the end of the session.
  */
@@ -533,24 +556,9 @@ VrHnswOpen(Relation index, VrHnswMetaPageData *meta)
 		meta->dim != TupleDescAttr(RelationGetDescr(index), 0)->atttypmod)
 		VrHnswCorrupt(index, VR_HNSW_META_BLOCK,
 					  "metapage is of another type, metric or dimension");
-	if (meta->form == VR_FORM_QUANTISED)
-	{
-		const VrHnswLayout *l = &meta->layout;
-
-		if (l->padded != VrPaddedDim(meta->dim) || l->code_bits == 0 ||
-			l->code_bits % 16 != 0 || l->code_bits > l->padded ||
-			l->lanes % VR_QUANT_LANES != 0 || l->own_kind <= VR_OWN_AUTO ||
-			l->own_kind >= VR_OWN_NKINDS ||
-			VrOwnBytes(l->own_kind, l->padded) != l->own_bytes ||
-			l->codes_at + l->lanes / VR_QUANT_LANES *
-							  VR_CODE_BLOCK_BYTES(l->code_bits) >
-				l->record_size ||
-			l->factors_at + l->lanes / VR_QUANT_LANES * sizeof(VrEdgeFactors) >
-				l->record_size)
-			VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "layout is damaged");
-		if (meta->mean_block != VR_HNSW_NO_BLOCK)
-			mean = FormReadMean(index, meta);
-	}
+	VrHnswCheckLayout(index, meta);
+	if (meta->form == VR_FORM_QUANTISED && meta->mean_block != VR_HNSW_NO_BLOCK)
+		mean = FormReadMean(index, meta);
 	idx = FormCacheEntry(index, meta, mean);
 	if (mean)
 		pfree(mean);

@@ -250,6 +250,7 @@ vr_hnsw_index_info(PG_FUNCTION_ARGS)
 		}
 	}
 	VrHnswReadMeta(index, &meta);
+	VrHnswCheckLayout(index, &meta);
 	InspectPages(index, &meta, &n);
 	quantised = meta.form == VR_FORM_QUANTISED;
 	drift = quantised ? InspectDrift(&meta, &n) : 0;

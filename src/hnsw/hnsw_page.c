@@ -101,6 +101,15 @@ VrHnswLockPage(Relation index, Buffer buf, int lockmode, VrHnswPageKind kind)
 {
 	Page page = BufferGetPage(buf);
 
+	/*
+	 * A damaged chain may lead to a page that this backend holds. Locking it
+	 * again would wait for ever, out of reach of interrupts.
+	 */
+	if (!BufferIsLocal(buf) &&
+		unlikely(LWLockHeldByMe(
+			BufferDescriptorGetContentLock(GetBufferDescriptor(buf - 1)))))
+		VrHnswCorrupt(index, BufferGetBlockNumber(buf),
+					  "page belongs to two chains");
 	LockBuffer(buf, lockmode);
 	if (unlikely(kind == VR_PAGE_ATTR && PageIsNew(page)) &&
 		!RecoveryInProgress())

@@ -234,6 +234,7 @@ extern bool VrHnswPlanLayout(VrHnswMetaPageData *meta, int nattrs,
 							 const VrHnswOptions *opts, uint32 typical_bytes);
 extern void VrHnswDescribe(Relation index, uint32 typical_bytes,
 						   VrHnswMetaPageData *meta);
+extern void VrHnswCheckLayout(Relation index, const VrHnswMetaPageData *meta);
 extern VrHnswIndex *VrHnswOpen(Relation index, VrHnswMetaPageData *meta);
 extern VrHnswIndex *VrHnswOpenNew(Relation index,
 								  const VrHnswMetaPageData *meta,

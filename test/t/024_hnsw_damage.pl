@@ -100,6 +100,7 @@ my @damage = (
 	[ 'record_size', 'quantised', sub { put($_[0], 48, 'S', 64) }, qr/record layout/ ],
 	[ 'slots', 'plain', sub { put($_[0], 50, 'S', 3) }, qr/record layout/ ],
 	[ 'own_kind', 'quantised', sub { put($_[0], 74, 'S', 77) }, qr/record layout/ ],
+	[ 'padded', 'quantised', sub { put($_[0], 76, 'L', 0xFFFFFFF0) }, qr/record layout/ ],
 	[ 'code_bits', 'quantised', sub { put($_[0], 80, 'L', 0xFFFFFFF0) }, qr/record layout/ ],
 	[ 'upper_blocks', 'quantised', sub { put($_[0], 112, 'L', 99999) }, qr/blocks of upper levels/ ],
 	[ 'mean_block', 'quantised', sub { put($_[0], 116, 'L', 99999) }, qr/cut at block 99999/ ],
@@ -158,6 +159,11 @@ my @damage = (
 		sub { my ($a, $b) = map { record($_[0], 0, $_) } 1, 2; substr($_[0]{data}, $a, 6) = substr($_[0]{data}, $b, 6) },
 		qr/is visible and not in the index/ ],
 	[ 'more_tids', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 8, 'L', 5) }, qr/chain of TIDs leads to block 0/ ],
+	# A chain that leads back to the page whose lock its walker holds.
+	[ 'chain_own_page', 'quantised',
+		sub { my $o = get($_[0], chunk($_[0]), 'L'); my $b = int($o / $_[0]{slots});
+			put($_[0], $b * 8192 + 24 + $o % $_[0]{slots} * $_[0]{record_size} + 8, 'L', $b * 127 + 3) },
+		qr/chain of TIDs leads to block/ ],
 	[ 'chunk_owner', 'quantised', sub { put($_[0], chunk($_[0]), 'L', 3) }, qr/belongs to record 3/ ],
 	[ 'chunk_next', 'quantised',
 		sub { my $c = chunk($_[0]); put($_[0], $c + 4, 'L', int($c / 8192) * 127 + ($c % 8192 - 24) / 64) }, qr/shares chunk/ ],
