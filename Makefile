@@ -4,6 +4,7 @@
 #   make check    every test, on a private server
 #   make check-clients    real programs of client libraries and ORMs
 #   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
+#   make soak     random work, crashes, a standby: test/soak/README.md
 #   make bench    the hnsw index against its peers: test/bench/README.md
 #   make setup    installs what those need (Debian and Ubuntu, as root)
 #
@@ -16,7 +17,7 @@
 #
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
-SELF_SERVED = demo check check-clients check-versions bench setup
+SELF_SERVED = demo check check-clients check-versions soak bench setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
 ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
@@ -40,6 +41,9 @@ check-clients:
 check-versions:
 	@$(TOP)/test/lib/setup.sh versions
 	@$(TOP)/test/lib/versions.sh $(VERSIONS)
+soak:
+	@$(TOP)/test/lib/setup.sh check
+	@SOAK_SECONDS='$(SECONDS)' SOAK_SEED='$(SEED)' SOAK_CLIENTS='$(CLIENTS)' $(TOP)/test/soak/soak.sh
 bench:
 	@$(TOP)/test/lib/setup.sh bench
 	@PGVECTOR='$(PGVECTOR)' $(TOP)/test/bench/bench.sh $(BENCH)
@@ -95,7 +99,7 @@ PG_CFLAGS = -MMD -MP -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missin
 SHLIB_LINK = -Wl,-Bsymbolic -lm
 EXTRA_CLEAN = $(OBJS:.o=.d) $(BLAS_OBJS) $(BLAS_OBJS:.o=.d) $(BLAS_MODULE) \
 	vector.control $(ALIAS_DATA) \
-	build/check build/demo build/unit
+	build/check build/demo build/soak build/unit
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -37,6 +37,7 @@ if [ "$1" = check ]; then
 	command -v prove >/dev/null || missing+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
 	command -v python3 >/dev/null || missing+=(python3-minimal)
+	perl -MDBD::Pg -e 1 2>/dev/null || missing+=(libdbd-pg-perl)
 fi
 if [ "$1" = bench ]; then
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)

@@ -106,7 +106,7 @@ make_root()
 	quietly "$log/$version.install.log" "PostgreSQL $version" \
 		in_root "$root" sh -c '
 		apt-get update && apt-get install -y --no-install-recommends "$@" &&
-		apt-get clean' sh gcc libc6-dev make perl libipc-run-perl \
+		apt-get clean' sh gcc libc6-dev make perl libipc-run-perl libdbd-pg-perl \
 		libopenblas-dev "postgresql-$version" "postgresql-server-dev-$version"
 	touch "$root/complete"
 	echo "  made in $((SECONDS - start)) s; kept in $root"
