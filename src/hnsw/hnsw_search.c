@@ -59,6 +59,22 @@ SeenReserve(VrHnswSearch *s, uint32 n)
 	seen->nwords = nwords;
 }
 
+/* Makes room for an id that leads beyond: the index has grown, or is damaged. */
+static void
+SeenGrow(VrHnswSearch *s, uint32 id)
+{
+	VrHnswStore *store = s->store;
+	uint32 most;
+
+	if (!store->image)
+		store->nblocks = RelationGetNumberOfBlocks(store->index);
+	most = VrHnswMaxVertex(store);
+	if (id >= most)
+		VrHnswCorrupt(store->index, id / store->idx->layout.slots,
+					  "an edge leads beyond the end");
+	SeenReserve(s, most);
+}
+
 /* Forgets everything, at the cost of what was marked only. */
 static void
 SeenReset(VrHnswSeen *seen)
@@ -79,7 +95,7 @@ SeenMark(VrHnswSearch *s, uint32 id)
 	uint64 bit = UINT64CONST(1) << (id % 64);
 
 	if (unlikely(word >= seen->nwords))
-		SeenReserve(s, id + 1);
+		SeenGrow(s, id);
 	if (seen->words[word] & bit)
 		return true;
 	if (seen->words[word] == 0)

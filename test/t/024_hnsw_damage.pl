@@ -132,6 +132,9 @@ my @damage = (
 	[ 'value_block', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 24, 'L', 2) }, qr/has a long value/ ],
 	[ 'value_bytes', 'plain', sub { put($_[0], record($_[0], 0, 1) + 28, 'L', 0x7FFFFFFF) }, qr/value has/ ],
 	[ 'neighbour', 'quantised', sub { put($_[0], record($_[0], 0, 1) + $_[0]{ids_at}, 'L', 0x7FFFFFFF) }, qr/is no record/ ],
+	# The highest ids there are: what is sized by them must not be.
+	(map { my $i = $_; map { my $v = $_; [ sprintf('neighbour_%s_%x', $i, $v), $i, sub { put($_[0], record($_[0], 0, $_) + $_[0]{ids_at}, 'L', $v) for 0 .. 9 }, qr/is no record/ ] }
+		0xFFFFFFFF, 0xFFFFFFFE } 'plain', 'quantised'),
 	[ 'neighbour_meta', 'plain', sub { put($_[0], record($_[0], 0, 1) + $_[0]{ids_at}, 'L', 0) }, qr/neighbour 0 is no record/ ],
 	[ 'neighbour_self', 'quantised',
 		sub { my $r = record($_[0], 0, 1); put($_[0], $r + $_[0]{ids_at}, 'L', get($_[0], $r + 16, 'L')) },
