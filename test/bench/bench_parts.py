@@ -29,7 +29,12 @@ def main_servers(run):
 # --- building ---
 
 def build(run, data):
-    build_servers(run, data, run.options.memory, "build", run.options.rounds)
+    # What else there is to measure needs an index, too.
+    build_servers(run, data, run.options.memory, "build", run.options.rounds if wanted(run, "build") else 1)
+
+
+def wanted(run, part):
+    return part in run.options.parts
 
 
 def lowmem(run, data):
@@ -45,10 +50,11 @@ def build_servers(run, data, memory, part, rounds, servers=None):
             wal = c.wal()
             with PeakMemory(c.connection.info.backend_pid) as peak:
                 seconds, cpu = c.create_index(data)
-            row = run.note(part=part, set=data.name, contestant=c.name, round=r, memory=memory,
-                           processes=2, seconds=round(seconds, 3), cpu=cpu, peak=peak.bytes,
-                           bytes=c.value("SELECT pg_relation_size('item_hnsw')"), wal=c.wal() - wal)
-            run.say(f"{part} {c.name}: {seconds:.2f} s (CPU {cpu or 0:.2f}), {row['bytes'] / 2**20:.0f} MB,"
+            size, wal = c.value("SELECT pg_relation_size('item_hnsw')"), c.wal() - wal
+            if wanted(run, part):
+                run.note(part=part, set=data.name, contestant=c.name, round=r, memory=memory,
+                         processes=2, seconds=round(seconds, 3), cpu=cpu, peak=peak.bytes, bytes=size, wal=wal)
+            run.say(f"{part} {c.name}: {seconds:.2f} s (CPU {cpu or 0:.2f}), {size / 2**20:.0f} MB,"
                     f" {(peak.bytes or 0) / 2**20:.0f} MB of memory")
 
 
@@ -57,7 +63,7 @@ def build_peers(run, data):
         started = time.perf_counter()
         peak = bench_peers.peak_memory(lambda c=c: c.build(data))
         seconds = time.perf_counter() - started
-        if not c.exact:
+        if not c.exact and wanted(run, "build"):
             run.note(part="build", set=data.name, contestant=c.name, round=0, processes=2,
                      seconds=round(seconds, 3), peak=peak)
             run.say(f"build {c.name}: {seconds:.2f} s")
@@ -105,7 +111,7 @@ def search(run, data, k=10, efs=EFS, part="search"):
             recall = round(data.recall(ids[c.name], k), 5)
             row = dict(part=part, set=data.name, contestant=c.name, k=k, ef=ef, queries=n,
                        recall=recall, **times[c.name])
-            if part == "search" and "pages" in run.options.parts and c in run.servers:
+            if part == "search" and wanted(run, "pages") and c in run.servers:
                 nodes = [c.plan_of(data, i, k) for i in range(0, n, max(1, n // 40))]
                 row["pages"] = float(np.mean([x["Shared Hit Blocks"] + x["Shared Read Blocks"]
                                               for x in nodes]))
@@ -269,13 +275,13 @@ BEGIN
     END LOOP;
 END $$""")
     subset = np.arange(start)
-    if "insert" in o.parts:
+    if wanted(run, "insert"):
         for r in range(o.rounds):
             low = start + r * count
             for c in servers:
                 write(run, data, c, "insert", r, count, f"CALL insert_rows({low}, {low + count})")
         subset = np.arange(start + o.rounds * count)
-    if "update" in o.parts:
+    if wanted(run, "update"):
         for r in range(o.rounds):
             some = f"touched >= {r * 2000} AND touched < {r * 2000 + 2000}"
             for c in servers:
@@ -283,7 +289,7 @@ END $$""")
                 if rows:
                     write(run, data, c, "update", r, rows,
                           f"UPDATE grown SET touched = touched + 10000000 WHERE {some}")
-    if "vacuum" in o.parts:
+    if wanted(run, "vacuum"):
         grown_recall(run, data, servers, subset, "before vacuum")
         for r in range(o.rounds):
             gone = subset[subset % 20 == r]

@@ -181,7 +181,7 @@ class PeakMemory(threading.Thread):
         self.join()
 
     def run(self):
-        while self.bytes is not None and not self.ended.wait(0.03):
+        while self.bytes is not None and not self.ended.wait(0.05):
             now = self.now()
             if now is not None:
                 self.bytes = max(self.bytes, now - self.before)

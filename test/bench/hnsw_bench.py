@@ -103,6 +103,11 @@ def command():
     words = [re.sub(r"[^,=\s]*/", "", w) for w in sys.argv[1:]]
     i = words.index("--output")
     words = [w for w in words[:i] + words[i + 2:] if w != "--readme"]
+    # In pieces: what one would say to have it at once.
+    if "--append" in words:
+        words.remove("--append")
+        if "--sets" in words:
+            del words[words.index("--sets"):words.index("--sets") + 2]
     source = " PGVECTOR=/path/to/pgvector" if "source" in os.environ.get("BENCH_PEER", "") else ""
     return f"make bench{source}" + (f" BENCH='{' '.join(words)}'" if words else "")
 

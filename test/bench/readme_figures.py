@@ -52,7 +52,7 @@ def table(sets, columns, with_peers):
     out = ["| rows | | " + " | ".join(title for _, title in columns) + " |", "|---|---|" + "---|" * len(columns)]
     for s in sets:
         by_key = {m["key"]: m for m in s["measures"]}
-        name = f"{s['rows']:,} x {s['dim']}, {METRICS[s['metric']]}"
+        name = f"{s['set']}: {s['rows']:,} x {s['dim']}, {METRICS[s['metric']]}"
         if s["set"].startswith("dup"):
             name += ", each 20 times"
         for c in contestants:
