@@ -128,7 +128,7 @@ def clustered(name, metric, n, dim, seed, queries=500, rank=24, copies=1):
 def generated(size, million=False):
     """(name, function that makes the set) of each set of a size."""
     table = {
-        "quick": [("l2-128", "l2", 40000, 128, 1), ("cos-384", "cosine", 20000, 384, 1),
+        "quick": [("l2-128", "l2", 30000, 128, 1), ("cos-384", "cosine", 20000, 384, 1),
                   ("ip-768", "ip", 10000, 768, 1), ("cos-1536", "cosine", 10000, 1536, 1),
                   ("dup-128", "l2", 20000, 128, 20)],
         "full": [("l2-128", "l2", 200000, 128, 1), ("cos-384", "cosine", 100000, 384, 1),

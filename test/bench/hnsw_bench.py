@@ -135,11 +135,12 @@ def arguments():
     p.add_argument("--data", action="append", metavar="NAME,METRIC,BASE.npy,QUERY.npy[,ROWS]",
                    help="a set from files, instead of the generated ones; may be repeated")
     p.add_argument("--sets", help="only these of the generated sets, by commas")
-    p.add_argument("--parts", default=",".join(PARTS), help="only these, of the default")
+    p.add_argument("--parts", help=f"only these, of {','.join(PARTS)}; the default is all, but for --size quick"
+                   " without lowmem")
     p.add_argument("--contestants", help="only these, of vecrecall,lean,plain,pgvector,peers;"
                    " the default is without plain, for --size full all")
     p.add_argument("--rounds", type=int, help="how often each contestant has its turn")
-    p.add_argument("--queries", type=int, default=500)
+    p.add_argument("--queries", type=int, help="500 at most; 300 for --size quick")
     p.add_argument("--inserts", type=int, default=1000, help="rows per round")
     p.add_argument("--memory", default="2GB", help="maintenance_work_mem that is ample")
     p.add_argument("--against", metavar="RESULTS.jsonl",
@@ -149,10 +150,11 @@ def arguments():
                    " part that was measured before, the last counts")
     p.add_argument("--output", required=True, help=argparse.SUPPRESS)
     o = p.parse_args()
-    o.parts = o.parts.split(",")
+    o.parts = o.parts.split(",") if o.parts else [p for p in PARTS if o.size == "full" or p != "lowmem"]
     if not set(o.parts) <= set(PARTS):
         p.error(f"--parts are of {' '.join(PARTS)}")
     o.rounds = o.rounds or {"quick": 2, "full": 3}[o.size]
+    o.queries = o.queries or {"quick": 300, "full": 500}[o.size]
     o.seconds = {"quick": 2, "full": 5}[o.size]
     o.filter_efs = {"quick": [40], "full": [40, 100, 200]}[o.size]
     if o.rounds < 1 or o.rounds > 9 or o.queries < 10 or o.inserts < 1:
