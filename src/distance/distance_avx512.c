@@ -74,16 +74,51 @@ avx512_add_term(VrDistanceTerm term, bool f16, __m512 sum, __m512 a, __m512 b)
 	return _mm512_fmadd_ps(d, one, sum);
 }
 
+AVX512 VR_DISTANCE_INLINE __m512
+avx512_join(const __m512 *s)
+{
+	return _mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3]));
+}
+
+/* Adds halves of a register until one element is left. */
 AVX512 VR_DISTANCE_INLINE float
 avx512_reduce(const __m512 *s)
 {
-	return _mm512_reduce_add_ps(
-		_mm512_add_ps(_mm512_add_ps(s[0], s[1]), _mm512_add_ps(s[2], s[3])));
+	const __m512 s16 = avx512_join(s);
+	const __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(s16),
+									_mm512_extractf32x8_ps(s16, 1));
+	const __m128 s4 =
+		_mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+	const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+
+	return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+/*
+ * The same additions for four at once, side by side in one register: a third
+ * of the instructions, and one wait for them instead of four.
+ */
+AVX512 VR_DISTANCE_INLINE __m128
+avx512_reduce_four(__m512 a, __m512 b, __m512 c, __m512 d)
+{
+	const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44),
+									_mm512_shuffle_f32x4(a, b, 0xee));
+	const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c, d, 0x44),
+									_mm512_shuffle_f32x4(c, d, 0xee));
+	/* a quarter of the register each */
+	const __m512 s4 = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
+									_mm512_shuffle_f32x4(ab, cd, 0xdd));
+	const __m512 s2 = _mm512_add_ps(s4, _mm512_permute_ps(s4, 0x4e));
+	const __m512 s1 = _mm512_add_ps(s2, _mm512_permute_ps(s2, 0xb1));
+
+	return _mm512_castps512_ps128(_mm512_permutexvar_ps(
+		_mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12)), s1));
 }
 
 /*
  * The sums of count rows against one vector. All rows take their terms in the
- * same order whatever count is, so that a batch gives what single calls give.
+ * same order whatever count is, 1 or AVX512_BATCH, so that a batch gives what
+ * single calls give.
  */
 AVX512 VR_DISTANCE_INLINE void
 avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
@@ -136,8 +171,12 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 								avx512_load_masked(eb, rows[r], i, mask));
 	}
 
-	for (r = 0; r < count; r++)
-		out[r] = avx512_reduce(s[r]);
+	if (count == AVX512_BATCH)
+		_mm_storeu_ps(out,
+					  avx512_reduce_four(avx512_join(s[0]), avx512_join(s[1]),
+										 avx512_join(s[2]), avx512_join(s[3])));
+	else
+		out[0] = avx512_reduce(s[0]);
 }
 
 AVX512 VR_DISTANCE_INLINE float
@@ -157,6 +196,8 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 			  float *ip, float *aa, float *bb)
 {
 	__m512 s[3][AVX512_SUMS];
+	__m512 last;
+	__m128 sums;
 	size_t i = 0;
 	int k;
 
@@ -199,9 +240,11 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 			i += AVX512_WIDTH;
 		}
 
-	*ip = avx512_reduce(s[0]);
-	*aa = avx512_reduce(s[1]);
-	*bb = avx512_reduce(s[2]);
+	last = avx512_join(s[2]);
+	sums = avx512_reduce_four(avx512_join(s[0]), avx512_join(s[1]), last, last);
+	*ip = _mm_cvtss_f32(sums);
+	*aa = _mm_cvtss_f32(_mm_movehdup_ps(sums));
+	*bb = _mm_cvtss_f32(_mm_movehl_ps(sums, sums));
 }
 
 AVX512 static float
@@ -401,10 +444,11 @@ avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
 	if (n < VR_DISTANCE_FEW_BYTES)
 	{
 		uint64 differ = 0;
+		uint64 few_both = 0;
 
-		*both = 0;
-		VrCountFewBytes(n, a, b, &differ, both);
-		*any = differ + *both;
+		VrCountFewBytes(n, a, b, &differ, &few_both);
+		*both = few_both;
+		*any = differ + few_both;
 		return;
 	}
 	for (; i + 64 <= n; i += 64)

@@ -109,32 +109,37 @@ VrLoadBytes(const unsigned char *p, size_t n)
 	return x;
 }
 
+VR_DISTANCE_INLINE void
+VrCountWord(uint64 x, uint64 y, uint64 *differ, uint64 *both)
+{
+	*differ += __builtin_popcountll(x ^ y);
+	*both += __builtin_popcountll(x & y);
+}
+
 /*
- * Adds the numbers of bits that differ and that are set in both. For few bytes:
- * what is less than a register or two, where vectors do not pay.
+ * Adds the numbers of bits that differ and that are set in both, of less than
+ * VR_DISTANCE_FEW_BYTES: of a register or two, where vectors do not pay. No
+ * loop, which would cost as much as what it counts.
  */
 VR_DISTANCE_INLINE void
 VrCountFewBytes(size_t n, const unsigned char *a, const unsigned char *b,
 				uint64 *differ, uint64 *both)
 {
-	size_t i = 0;
-
-	for (; i + sizeof(uint64) <= n; i += sizeof(uint64))
+	if (n & 16)
 	{
-		const uint64 x = VrLoadWord(a + i);
-		const uint64 y = VrLoadWord(b + i);
-
-		*differ += __builtin_popcountll(x ^ y);
-		*both += __builtin_popcountll(x & y);
+		VrCountWord(VrLoadWord(a), VrLoadWord(b), differ, both);
+		VrCountWord(VrLoadWord(a + 8), VrLoadWord(b + 8), differ, both);
+		a += 16;
+		b += 16;
 	}
-	if (i < n)
+	if (n & 8)
 	{
-		const uint64 x = VrLoadBytes(a + i, n - i);
-		const uint64 y = VrLoadBytes(b + i, n - i);
-
-		*differ += __builtin_popcountll(x ^ y);
-		*both += __builtin_popcountll(x & y);
+		VrCountWord(VrLoadWord(a), VrLoadWord(b), differ, both);
+		a += 8;
+		b += 8;
 	}
+	if (n & 7)
+		VrCountWord(VrLoadBytes(a, n & 7), VrLoadBytes(b, n & 7), differ, both);
 }
 
 /*
@@ -154,15 +159,6 @@ VrDistancePrefetch(int n, const float *const *rows, int count)
 			VR_PREFETCH(rows[r] + 16 * l);
 }
 
-/* yes where the condition holds, no elsewhere, without a branch. */
-static inline uint32
-VrDistanceSelect(bool condition, uint32 yes, uint32 no)
-{
-	const uint32 mask = -(uint32) condition;
-
-	return (yes & mask) | (no & ~mask);
-}
-
 /* value where the condition holds, 0 elsewhere, without a branch. */
 static inline int32
 VrDistanceOnlyIf(bool condition, int32 value)
@@ -172,54 +168,54 @@ VrDistanceOnlyIf(bool condition, int32 value)
 
 /*
  * Exact. Without branches, so that loops over it vectorise, and without
- * denormals on the way, which a library may have switched off. A NaN keeps its
- * sign and leading payload and becomes quiet, as hardware does. Signed, since
- * SSE2 has no unsigned comparison.
+ * denormals on the way, which a library may have switched off and CPUs are slow
+ * at. A NaN keeps its sign and leading payload and becomes quiet, as hardware
+ * does. Signed, since SSE2 has no unsigned comparison.
  */
 static inline float
 VrHalfToFloatInline(vr_half h)
 {
 	const int32 magnitude = (h & 0x7fff) << 13;
-	const bool denormal = magnitude < 0x00800000;
-	/* exponent bias from 15 to 127; a denormal m becomes 2^-14 (1 + m/1024) */
-	const int32 biased =
-		magnitude + 0x38000000 + VrDistanceOnlyIf(denormal, 0x00800000);
-	/* and m * 2^-24, normalised */
-	const float finite = VrBitsFloat(biased) -
-						 VrBitsFloat(VrDistanceOnlyIf(denormal, 0x38800000));
-	/* the exponent of Inf and NaN goes on to 255 */
-	const uint32 bits = VrFloatBits(finite) +
-						VrDistanceOnlyIf(magnitude >= 0x0f800000, 0x38000000);
+	/* the exponent's bias from 15 to 127, that of Inf and NaN on to 255 */
+	const float x =
+		VrBitsFloat(magnitude + 0x38000000 +
+					VrDistanceOnlyIf(magnitude >= 0x0f800000, 0x38000000));
+	/*
+	 * This has taken a denormal, 2^-14 m/1024, for 2^-15 (1 + m/1024): twice
+	 * as much, less 2^-14, is right. The sum makes a NaN quiet.
+	 */
+	const float excess = x - 0x1p-14f;
+	const float size = x + (excess < 0.0f ? excess : 0.0f);
 
-	return VrBitsFloat(bits |
-					   VrDistanceOnlyIf(magnitude > 0x0f800000, 0x00400000) |
-					   (uint32) (h & 0x8000) << 16);
+	return VrBitsFloat(VrFloatBits(size) | (uint32) (h & 0x8000) << 16);
 }
 
 /*
  * Rounds to nearest, ties to even; what does not fit becomes Inf. NaN as
- * above.
+ * above. No branches either.
  */
 static inline vr_half
 VrFloatToHalfInline(float f)
 {
 	const uint32 bits = VrFloatBits(f);
 	const uint32 sign = (bits >> 16) & 0x8000;
-	const uint32 magnitude = bits & 0x7fffffff;
-	/* a carry out of the mantissa goes to the exponent, up to Inf */
-	const uint32 normal =
-		(magnitude - 0x38000000 + 0x0fff + ((magnitude >> 13) & 1)) >> 13;
-	/* 0.5 has its last bit at 2^-24, as has a subnormal: the sum rounds */
-	const uint32 small =
-		VrFloatBits(VrBitsFloat(magnitude) + 0.5f) - 0x3f000000;
-	const uint32 finite =
-		VrDistanceSelect(magnitude < 0x38800000, small, normal);
-	const uint32 nan = 0x7e00 | ((magnitude >> 13) & 0x01ff);
-	const uint32 special =
-		VrDistanceSelect(magnitude > 0x7f800000, nan, 0x7c00);
+	const int32 magnitude = (int32) (bits & 0x7fffffff);
+	/* at most 65536, which becomes Inf */
+	const int32 below = Min(magnitude, 0x47800000);
+	/* its power of two, or 2^-14, below which a half's last bit is the same */
+	const int32 unit = Max(below & 0x7f800000, 0x38800000);
+	/*
+	 * The last bit of a float32 2^13 times as large is where the half's is: the
+	 * sum rounds, and ends in the half's mantissa, first bit included.
+	 */
+	const int32 large = unit + (13 << 23);
+	const int32 mantissa =
+		(int32) VrFloatBits(VrBitsFloat(below) + VrBitsFloat(large)) - large;
+	const int32 finite = mantissa + ((unit - 0x38800000) >> 13);
+	const int32 nan = VrDistanceOnlyIf(magnitude > 0x7f800000,
+									   0x0200 | ((magnitude >> 13) & 0x01ff));
 
-	return (vr_half) (sign | VrDistanceSelect(magnitude >= 0x47800000, special,
-											  finite));
+	return (vr_half) (sign | finite | nan);
 }
 
 #endif /* VR_DISTANCE_PRIVATE_H */

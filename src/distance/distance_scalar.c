@@ -4,16 +4,23 @@
  *		what runs where none of them does.
  *
  * Long sums go to SCALAR_LANES running sums, added pairwise at the end, and
- * the elements left over to one more: this lets a compiler use whatever
- * vectors the architecture's baseline has without being allowed to reorder
- * anything.
+ * the elements left over to one more. The running sums are written as vectors
+ * of four, which compilers keep in whatever registers the architecture's
+ * baseline has without being allowed to reorder anything.
  */
 #include "c.h"
 
 #include "distance/distance_short.h"
 
 #define SCALAR_LANES 16
-#define SCALAR_BLOCK 256 /* elements converted at a time */
+#define SCALAR_BLOCK 256 /* float16 elements widened at a time */
+#define SCALAR_LOOK 64   /* of which so many are looked at together */
+
+/* Four floats that compilers keep in a register if they have such ones. */
+typedef float ScalarFour __attribute__((vector_size(16)));
+typedef int32 ScalarFourBits __attribute__((vector_size(16)));
+
+#define SCALAR_FOURS (SCALAR_LANES / 4)
 
 VR_DISTANCE_INLINE float
 scalar_term(VrDistanceTerm term, float a, float b)
@@ -25,61 +32,17 @@ scalar_term(VrDistanceTerm term, float a, float b)
 	return (a - b) * (a - b);
 }
 
-/* Adds the lanes pairwise. */
-VR_DISTANCE_INLINE float
-scalar_reduce(float *lanes)
+VR_DISTANCE_INLINE ScalarFour
+scalar_term_four(VrDistanceTerm term, ScalarFour a, ScalarFour b)
 {
-	size_t l;
+	const ScalarFour d = a - b;
 
-	for (l = 0; l < 8; l++)
-		lanes[l] += lanes[l + 8];
-	for (l = 0; l < 4; l++)
-		lanes[l] += lanes[l + 4];
-	return (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+	if (term == VR_TERM_IP)
+		return a * b;
+	if (term == VR_TERM_L1)
+		return (ScalarFour) ((ScalarFourBits) d & 0x7fffffff);
+	return d * d;
 }
-
-VR_DISTANCE_INLINE float
-scalar_sum(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
-		   VrDistanceElem eb, const void *b)
-{
-	float lanes[SCALAR_LANES] = {0};
-	float rest = 0.0f;
-	size_t i = 0;
-	size_t l;
-
-	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, ea, a, eb, b);
-	for (; i + SCALAR_LANES <= n; i += SCALAR_LANES)
-		for (l = 0; l < SCALAR_LANES; l++)
-			lanes[l] += scalar_term(term, VrShortLoad(ea, a, i + l),
-									VrShortLoad(eb, b, i + l));
-	for (; i < n; i++)
-		rest += scalar_term(term, VrShortLoad(ea, a, i), VrShortLoad(eb, b, i));
-	return scalar_reduce(lanes) + rest;
-}
-
-static float
-scalar_l2sq_f32(int n, const float *a, const float *b)
-{
-	return scalar_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
-}
-
-static float
-scalar_ip_f32(int n, const float *a, const float *b)
-{
-	return scalar_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
-}
-
-static float
-scalar_l1_f32(int n, const float *a, const float *b)
-{
-	return scalar_sum(VR_TERM_L1, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
-}
-
-/* Four floats that compilers keep in a register if they have such ones. */
-typedef float ScalarFour __attribute__((vector_size(16)));
-
-#define SCALAR_FOURS (SCALAR_LANES / 4)
 
 VR_DISTANCE_INLINE ScalarFour
 scalar_load_four(const float *p)
@@ -90,37 +53,93 @@ scalar_load_four(const float *p)
 	return x;
 }
 
-VR_DISTANCE_INLINE float
-scalar_reduce_fours(const ScalarFour *s)
+VR_DISTANCE_INLINE void
+scalar_clear(ScalarFour *s)
 {
-	const ScalarFour x = (s[0] + s[1]) + (s[2] + s[3]);
-
-	return (x[0] + x[1]) + (x[2] + x[3]);
-}
-
-/*
- * As scalar_sum(), three sums at once. Written in vectors, since compilers
- * make them of one sum in a loop, but not of three.
- */
-static void
-scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
-				  float *bb)
-{
-	ScalarFour s[3][SCALAR_FOURS];
-	float rest[3] = {0};
-	size_t i = 0;
 	int k;
 
-	if (n <= VR_DISTANCE_SHORT)
-	{
-		VrShortCosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
-		return;
-	}
 	VR_DISTANCE_UNROLL
 	for (k = 0; k < SCALAR_FOURS; k++)
-		s[0][k] = s[1][k] = s[2][k] = (ScalarFour){0};
+		s[k] = (ScalarFour){0};
+}
 
-	for (; i + SCALAR_LANES <= n; i += SCALAR_LANES)
+/* Adds the terms of n elements, a multiple of SCALAR_LANES, to the lanes. */
+VR_DISTANCE_INLINE void
+scalar_add(VrDistanceTerm term, size_t n, const float *a, const float *b,
+		   ScalarFour *s)
+{
+	size_t i;
+	int k;
+
+	for (i = 0; i < n; i += SCALAR_LANES)
+	{
+		VR_DISTANCE_UNROLL
+		for (k = 0; k < SCALAR_FOURS; k++)
+			s[k] += scalar_term_four(term, scalar_load_four(a + i + 4 * k),
+									 scalar_load_four(b + i + 4 * k));
+	}
+}
+
+/* Adds the lanes pairwise. */
+VR_DISTANCE_INLINE float
+scalar_reduce(const ScalarFour *s)
+{
+	const ScalarFour x = (s[0] + s[2]) + (s[1] + s[3]);
+
+	return (x[0] + x[2]) + (x[1] + x[3]);
+}
+
+/* How many of n elements go to the lanes. */
+VR_DISTANCE_INLINE size_t
+scalar_whole(size_t n)
+{
+	return n / SCALAR_LANES * SCALAR_LANES;
+}
+
+VR_DISTANCE_INLINE float
+scalar_sum(VrDistanceTerm term, size_t n, const float *a, const float *b)
+{
+	const size_t whole = scalar_whole(n);
+	ScalarFour s[SCALAR_FOURS];
+	float rest = 0.0f;
+	size_t i;
+
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+	scalar_clear(s);
+	scalar_add(term, whole, a, b, s);
+	for (i = whole; i < n; i++)
+		rest += scalar_term(term, a[i], b[i]);
+	return scalar_reduce(s) + rest;
+}
+
+static float
+scalar_l2sq_f32(int n, const float *a, const float *b)
+{
+	return scalar_sum(VR_TERM_L2SQ, n, a, b);
+}
+
+static float
+scalar_ip_f32(int n, const float *a, const float *b)
+{
+	return scalar_sum(VR_TERM_IP, n, a, b);
+}
+
+static float
+scalar_l1_f32(int n, const float *a, const float *b)
+{
+	return scalar_sum(VR_TERM_L1, n, a, b);
+}
+
+/* As scalar_add(), three sums at once. */
+VR_DISTANCE_INLINE void
+scalar_cosine_add(size_t n, const float *a, const float *b,
+				  ScalarFour s[3][SCALAR_FOURS])
+{
+	size_t i;
+	int k;
+
+	for (i = 0; i < n; i += SCALAR_LANES)
 	{
 		VR_DISTANCE_UNROLL
 		for (k = 0; k < SCALAR_FOURS; k++)
@@ -133,49 +152,84 @@ scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 			s[2][k] += y * y;
 		}
 	}
-	for (; i < n; i++)
+}
+
+/* The sums of a cosine: of the lanes, and of n elements more. */
+VR_DISTANCE_INLINE void
+scalar_cosine_end(size_t n, const float *a, const float *b,
+				  ScalarFour s[3][SCALAR_FOURS], float *ip, float *aa,
+				  float *bb)
+{
+	float rest[3] = {0};
+	size_t i;
+
+	for (i = 0; i < n; i++)
 	{
 		rest[0] += a[i] * b[i];
 		rest[1] += a[i] * a[i];
 		rest[2] += b[i] * b[i];
 	}
-	*ip = scalar_reduce_fours(s[0]) + rest[0];
-	*aa = scalar_reduce_fours(s[1]) + rest[1];
-	*bb = scalar_reduce_fours(s[2]) + rest[2];
-}
-
-static float
-scalar_l2sq_f16(int n, const vr_half *a, const vr_half *b)
-{
-	return scalar_sum(VR_TERM_L2SQ, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
-}
-
-static float
-scalar_ip_f16(int n, const vr_half *a, const vr_half *b)
-{
-	return scalar_sum(VR_TERM_IP, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
-}
-
-static float
-scalar_l1_f16(int n, const vr_half *a, const vr_half *b)
-{
-	return scalar_sum(VR_TERM_L1, n, VR_ELEM_F16, a, VR_ELEM_F16, b);
-}
-
-static float
-scalar_l2sq_f32_f16(int n, const float *a, const vr_half *b)
-{
-	return scalar_sum(VR_TERM_L2SQ, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
-}
-
-static float
-scalar_ip_f32_f16(int n, const float *a, const vr_half *b)
-{
-	return scalar_sum(VR_TERM_IP, n, VR_ELEM_F32, a, VR_ELEM_F16, b);
+	*ip = scalar_reduce(s[0]) + rest[0];
+	*aa = scalar_reduce(s[1]) + rest[1];
+	*bb = scalar_reduce(s[2]) + rest[2];
 }
 
 static void
-scalar_f16_to_f32(int n, const vr_half *src, float *dst)
+scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
+				  float *bb)
+{
+	const size_t whole = scalar_whole(n);
+	ScalarFour s[3][SCALAR_FOURS];
+
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		VrShortCosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+		return;
+	}
+	scalar_clear(s[0]);
+	scalar_clear(s[1]);
+	scalar_clear(s[2]);
+	scalar_cosine_add(whole, a, b, s);
+	scalar_cosine_end(n - whole, a + whole, b + whole, s, ip, aa, bb);
+}
+
+/* Is any of SCALAR_LOOK values Inf, NaN or a denormal? */
+VR_DISTANCE_INLINE bool
+scalar_any_special(const vr_half *p)
+{
+	int16 largest = 0;
+	int16 smallest = PG_INT16_MAX;
+	int i;
+
+	for (i = 0; i < SCALAR_LOOK; i++)
+	{
+		const int16 magnitude = p[i] & 0x7fff;
+		/* from 1 on it counts up from the lowest number; 0 is the highest */
+		const int16 place = (int16) (magnitude - 1 - 0x8000);
+
+		largest = Max(largest, magnitude);
+		smallest = Min(smallest, place);
+	}
+	return largest >= 0x7c00 || smallest < 0x03ff - 0x8000;
+}
+
+/* Widens SCALAR_LOOK values that are none of these. */
+VR_DISTANCE_INLINE void
+scalar_widen_usual(const vr_half *restrict src, float *restrict dst)
+{
+	int i;
+
+	for (i = 0; i < SCALAR_LOOK; i++)
+	{
+		/* sign, exponent and mantissa where float32 has them */
+		const int32 bits = ((int32) ((uint32) src[i] << 16) >> 3) & 0x8fffe000;
+
+		dst[i] = VrBitsFloat(bits) * 0x1p112f;
+	}
+}
+
+VR_DISTANCE_INLINE void
+scalar_widen_any(int n, const vr_half *restrict src, float *restrict dst)
 {
 	int i;
 
@@ -183,36 +237,113 @@ scalar_f16_to_f32(int n, const vr_half *src, float *dst)
 		dst[i] = VrHalfToFloatInline(src[i]);
 }
 
-/* Converted a block at a time, once for all three sums. */
+static void
+scalar_f16_to_f32(int n, const vr_half *src, float *dst)
+{
+	int i = 0;
+
+	for (; i + SCALAR_LOOK <= n; i += SCALAR_LOOK)
+		if (!scalar_any_special(src + i))
+			scalar_widen_usual(src + i, dst + i);
+		else
+			scalar_widen_any(SCALAR_LOOK, src + i, dst + i);
+	scalar_widen_any(n - i, src + i, dst + i);
+}
+
+/*
+ * As scalar_sum(), where b, and a too if it is not float32, are widened a block
+ * at a time.
+ */
+VR_DISTANCE_INLINE float
+scalar_sum_f16(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
+			   const vr_half *b)
+{
+	float x[SCALAR_BLOCK];
+	float y[SCALAR_BLOCK];
+	ScalarFour s[SCALAR_FOURS];
+	float rest = 0.0f;
+	int start;
+
+	if (n <= VR_DISTANCE_SHORT)
+		return VrShortSum(term, n, ea, a, VR_ELEM_F16, b);
+	scalar_clear(s);
+	for (start = 0; start < n; start += SCALAR_BLOCK)
+	{
+		const int m = Min(n - start, SCALAR_BLOCK);
+		const float *from = x;
+		size_t i = scalar_whole(m);
+
+		if (ea == VR_ELEM_F32)
+			from = (const float *) a + start;
+		else
+			scalar_f16_to_f32(m, (const vr_half *) a + start, x);
+		scalar_f16_to_f32(m, b + start, y);
+		scalar_add(term, i, from, y, s);
+		for (; i < m; i++)
+			rest += scalar_term(term, from[i], y[i]);
+	}
+	return scalar_reduce(s) + rest;
+}
+
+static float
+scalar_l2sq_f16(int n, const vr_half *a, const vr_half *b)
+{
+	return scalar_sum_f16(VR_TERM_L2SQ, n, VR_ELEM_F16, a, b);
+}
+
+static float
+scalar_ip_f16(int n, const vr_half *a, const vr_half *b)
+{
+	return scalar_sum_f16(VR_TERM_IP, n, VR_ELEM_F16, a, b);
+}
+
+static float
+scalar_l1_f16(int n, const vr_half *a, const vr_half *b)
+{
+	return scalar_sum_f16(VR_TERM_L1, n, VR_ELEM_F16, a, b);
+}
+
+static float
+scalar_l2sq_f32_f16(int n, const float *a, const vr_half *b)
+{
+	return scalar_sum_f16(VR_TERM_L2SQ, n, VR_ELEM_F32, a, b);
+}
+
+static float
+scalar_ip_f32_f16(int n, const float *a, const vr_half *b)
+{
+	return scalar_sum_f16(VR_TERM_IP, n, VR_ELEM_F32, a, b);
+}
+
 static void
 scalar_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
 				  float *aa, float *bb)
 {
 	float x[SCALAR_BLOCK];
 	float y[SCALAR_BLOCK];
-	float sums[3] = {0};
-	int i;
+	ScalarFour s[3][SCALAR_FOURS];
+	size_t whole = 0;
+	int m = 0;
+	int start;
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
 		VrShortCosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
 		return;
 	}
-	for (i = 0; i < n; i += SCALAR_BLOCK)
+	scalar_clear(s[0]);
+	scalar_clear(s[1]);
+	scalar_clear(s[2]);
+	for (start = 0; start < n; start += SCALAR_BLOCK)
 	{
-		float block[3];
-		const int m = Min(n - i, SCALAR_BLOCK);
-
-		scalar_f16_to_f32(m, a + i, x);
-		scalar_f16_to_f32(m, b + i, y);
-		scalar_cosine_f32(m, x, y, &block[0], &block[1], &block[2]);
-		sums[0] += block[0];
-		sums[1] += block[1];
-		sums[2] += block[2];
+		m = Min(n - start, SCALAR_BLOCK);
+		whole = scalar_whole(m);
+		scalar_f16_to_f32(m, a + start, x);
+		scalar_f16_to_f32(m, b + start, y);
+		scalar_cosine_add(whole, x, y, s);
 	}
-	*ip = sums[0];
-	*aa = sums[1];
-	*bb = sums[2];
+	/* only the last block can have a rest */
+	scalar_cosine_end(m - whole, x + whole, y + whole, s, ip, aa, bb);
 }
 
 static void
@@ -298,7 +429,7 @@ scalar_batch(VrDistanceTerm term, int n, const float *q,
 	for (r = 0; r < count; r++)
 	{
 		VrDistancePrefetch(n, rows + r + 1, Min(1, count - r - 1));
-		out[r] = scalar_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
+		out[r] = scalar_sum(term, n, q, rows[r]);
 	}
 }
 

@@ -6,11 +6,12 @@
  * the loop that the compiler makes of the plain definition for the same
  * instruction set, told that it may reorder sums.
  *
- * The limit is the time that the busiest kind of execution port needs for the
- * instructions that the kernel's sum cannot do without: for each kind, how
- * many of them one register of elements takes, times the measured time of one.
- * Calls, loop control, the rest of a length and the final addition across a
- * register are on top of it.
+ * The limit is the time that the instructions take which the kernel's sum
+ * cannot do without, one register of elements after another, with nothing that
+ * waits for anything: what the execution ports allow. It is measured, as a loop
+ * of just these instructions, in the same rounds as the kernel. Calls, loop
+ * control, the rest of a length and the final addition across a register are on
+ * top of it.
  *
  * From memory: batches over rows in random order, far more than caches hold,
  * beside the bandwidth of reading memory in sequence.
@@ -188,9 +189,11 @@ run_kernel(const VrDistanceKernels *k, Kernel kernel, int dim, int rows,
 
 /*
  * The compiler's loops: the plain definitions, once per instruction set, as a
- * set that run_kernel() takes. Float16 is widened by arithmetic on its bits,
- * for finite values only, which compilers vectorise; loops over _Float16 they
- * (GCC 12) do not, but narrowing is left to that type where there is one.
+ * set that run_kernel() takes. Float16 is widened and narrowed by the usual
+ * arithmetic on bits, which compilers vectorise (loops over _Float16 they, GCC
+ * 12, do not). They give what ours give: Inf, NaN and denormals too, but for a
+ * signalling NaN, which stays one. For denormals the CPU must have them
+ * switched on, and takes long over each; ours do not.
  */
 typedef union FloatBits
 {
@@ -202,16 +205,25 @@ typedef union FloatBits
 	({                                                                         \
 		FloatBits bits = {(uint32) ((h) &0x7fff) << 13};                       \
 		bits.f *= 0x1p112f;                                                    \
+		bits.u |= bits.f >= 65536.0f ? 0x7f800000 : 0;                         \
 		bits.u |= (uint32) ((h) &0x8000) << 16;                                \
 		bits.f;                                                                \
 	})
-#ifdef __FLT16_MAX__
-typedef _Float16 half;
-#define FLOAT_TO_HALF(f) ((half) (f))
-#else
-typedef vr_half half;
-#define FLOAT_TO_HALF(f) VrFloatToHalfInline(f)
-#endif
+#define FLOAT_TO_HALF(x)                                                       \
+	({                                                                         \
+		FloatBits bits = {.f = (x)};                                           \
+		const uint32 sign = (bits.u >> 16) & 0x8000;                           \
+		const int32 size = (int32) (bits.u & 0x7fffffff);                      \
+		FloatBits small = {.u = size};                                         \
+		small.f += 0.5f;                                                       \
+		(vr_half)(sign |                                                       \
+				  (size > 0x7f800000    ? 0x7e00 | ((size >> 13) & 0x1ff)      \
+				   : size >= 0x47800000 ? 0x7c00                               \
+				   : size < 0x38800000  ? small.u - 0x3f000000                 \
+										: ((uint32) size - 0x38000000 +        \
+                                          0x0fff + ((size >> 13) & 1)) >>     \
+											 13));                             \
+	})
 
 #define PLAIN_SUM(attr, name, ta, tb, x, y, term)                              \
 	attr static float name(int n, const ta *pa, const tb *pb)                  \
@@ -276,7 +288,7 @@ typedef vr_half half;
 	attr static void set##_f32_to_f16(int n, const float *src, vr_half *dst)   \
 	{                                                                          \
 		for (int i = 0; i < n; i++)                                            \
-			((half *) dst)[i] = FLOAT_TO_HALF(src[i]);                         \
+			dst[i] = FLOAT_TO_HALF(src[i]);                                    \
 	}                                                                          \
 	attr static uint64 set##_hamming(int n, const unsigned char *a,            \
 									 const unsigned char *b)                   \
@@ -365,277 +377,221 @@ PLAIN_SET(plain_avx512_popcnt,
 
 /* ----- The limit ----- */
 
-/* Kinds of instructions, by the execution ports they need. */
-typedef enum Port
+/* What a kernel cannot do without. */
+typedef enum Part
 {
-	P_LOAD,
-	P_STORE,
-	P_FMA, /* and multiplications, which are what is timed */
-	P_ADD,
-	P_WIDEN,  /* float16 in memory to float32 */
-	P_NARROW, /* and back */
-	P_BITS,   /* what counts bits: byte shuffle, or population count */
-	P_ANY,    /* whatever runs on every vector port */
-	P_COUNT,
-	P_WIDEN_AND_ANY = P_COUNT /* one widening with three of any kind */
-} Port;
+	I_LOAD,
+	I_STORE,
+	I_WIDEN,  /* float16 in memory to float32 */
+	I_NARROW, /* and back, to memory */
+	I_ADD,    /* which a multiply-add can do as well */
+	I_FMA,
+	I_BITS, /* what counts bits: byte shuffle, or population count */
+	I_ANY,  /* bitwise operations, additions of integers */
+	I_COUNT
+} Part;
 
-/*
- * How many instructions of each kind one register of elements takes, in the
- * order of Port; the last is how many vector instructions there are in all. A
- * batch loads the query once for all rows that it sums side by side.
- */
-typedef struct Cost
+/* How many instructions of each kind so many registers of elements take. */
+typedef struct Mix
 {
-	double count[P_COUNT];
-} Cost;
+	int registers;
+	int count[I_COUNT];
+} Mix;
 
-static const Cost costs[K_HAMMING] = {
-	[K_L2SQ_F32] = {{2, 0, 1, 1, 0, 0, 0, 2}},
-	[K_IP_F32] = {{2, 0, 1, 0, 0, 0, 0, 1}},
-	[K_L1_F32] = {{2, 0, 0, 2, 0, 0, 0, 3}},
-	[K_COSINE_F32] = {{2, 0, 3, 0, 0, 0, 0, 3}},
-	[K_L2SQ_F32_BATCH] = {{1, 0, 1, 1, 0, 0, 0, 2}},
-	[K_IP_F32_BATCH] = {{1, 0, 1, 0, 0, 0, 0, 1}},
-	[K_L2SQ_F16] = {{2, 0, 1, 1, 2, 0, 0, 4}},
-	[K_IP_F16] = {{2, 0, 1, 0, 2, 0, 0, 3}},
-	[K_L1_F16] = {{2, 0, 0, 2, 2, 0, 0, 5}},
-	[K_COSINE_F16] = {{2, 0, 3, 0, 2, 0, 0, 5}},
-	[K_L2SQ_F32_F16] = {{2, 0, 1, 1, 1, 0, 0, 3}},
-	[K_IP_F32_F16] = {{2, 0, 1, 0, 1, 0, 0, 2}},
-	[K_F16_TO_F32] = {{1, 1, 0, 0, 1, 0, 0, 1}},
-	[K_F32_TO_F16] = {{1, 1, 0, 0, 0, 1, 0, 1}},
-};
-
-/* An instruction set's registers and its times per instruction. */
-typedef struct Machine
-{
-	int width;      /* float32 elements in a register; 0: limit not known */
-	int batch_rows; /* rows summed side by side */
-	Cost hamming;
-	Cost jaccard;
-	double ns[P_COUNT];
-	double widen_ports; /* vector ports that one widening occupies */
-} Machine;
-
-static double
-machine_limit_ns(const Machine *m, Kernel kernel, int dim)
-{
-	Cost cost = kernel == K_HAMMING   ? m->hamming
-				: kernel == K_JACCARD ? m->jaccard
-									  : costs[kernel];
-	const double registers = kernel >= K_HAMMING
-								 ? (double) dim / (32 * m->width)
-								 : (double) dim / m->width;
-	double limit = 0;
-	Port port;
-
-	if (kernel == K_L2SQ_F32_BATCH || kernel == K_IP_F32_BATCH)
-		cost.count[P_LOAD] += 1.0 / m->batch_rows;
-	cost.count[P_ANY] += cost.count[P_WIDEN] * (m->widen_ports - 1);
-	for (port = 0; port < P_COUNT; port++)
-		limit = Max(limit, cost.count[port] * m->ns[port]);
-	return limit * registers;
-}
+/* None, half and all of the additions as multiply-adds. */
+#define MIX_VARIANTS 3
 
 #ifdef VR_DISTANCE_X86
 
-#define PORT_LOOPS 400
-#define PORT_INSTRUCTIONS (PORT_LOOPS * 32 * 8)
+#define MIX_LOOPS 100
+#define MIX_UNROLL 16
 
-/* Eight independent instructions thirty-two times over, in a loop. */
-#define PORT_LOOP(pre, post)                                                   \
-	do                                                                         \
+/* A batch loads the query once for all rows that it sums side by side. */
+#define MIX_FLOATS(EACH, rows)                                                 \
+	EACH(K_L2SQ_F32, 2, 4, 0, 0, 0, 2, 2)                                      \
+	EACH(K_IP_F32, 1, 2, 0, 0, 0, 0, 1)                                        \
+	EACH(K_L1_F32, 1, 2, 0, 0, 0, 2, 0, 0, 1)                                  \
+	EACH(K_COSINE_F32, 1, 2, 0, 0, 0, 0, 3)                                    \
+	EACH(K_L2SQ_F32_BATCH, rows, rows + 1, 0, 0, 0, rows, rows)                \
+	EACH(K_IP_F32_BATCH, rows, rows + 1, 0, 0, 0, 0, rows)                     \
+	EACH(K_L2SQ_F16, 2, 0, 0, 4, 0, 2, 2)                                      \
+	EACH(K_IP_F16, 1, 0, 0, 2, 0, 0, 1)                                        \
+	EACH(K_L1_F16, 1, 0, 0, 2, 0, 2, 0, 0, 1)                                  \
+	EACH(K_COSINE_F16, 1, 0, 0, 2, 0, 0, 3)                                    \
+	EACH(K_L2SQ_F32_F16, 2, 2, 0, 2, 0, 2, 2)                                  \
+	EACH(K_IP_F32_F16, 1, 1, 0, 1, 0, 0, 1)                                    \
+	EACH(K_F16_TO_F32, 1, 0, 1, 1)                                             \
+	EACH(K_F32_TO_F16, 1, 1, 0, 0, 1)
+/* In AVX2, so many registers share an addition of bytes: see the kernels. */
+#define MIX_BITS_AVX2(EACH)                                                    \
+	EACH(K_HAMMING, 4, 8, 0, 0, 0, 0, 0, 8, 25)                                \
+	EACH(K_JACCARD, 2, 4, 0, 0, 0, 0, 0, 8, 26)
+#define MIX_BITS_AVX512(EACH)                                                  \
+	EACH(K_HAMMING, 1, 2, 0, 0, 0, 0, 0, 1, 2)                                 \
+	EACH(K_JACCARD, 1, 2, 0, 0, 0, 0, 0, 2, 4)
+
+#define MIX_REPEAT(times, text, ...)                                           \
+	_Pragma("GCC unroll 32") for (i = 0; i < (times); i++) __asm__ volatile(   \
+		text : : __VA_ARGS__ : "memory", "xmm0")
+
+/*
+ * MIX_LOOPS * MIX_UNROLL times the registers of the mix, a constant wherever
+ * this is inlined. Each instruction writes a register that none reads, and
+ * stores go to one place after another.
+ */
+#define MIX_RUN(name, attr, bytes, R, HALF, BITS)                              \
+	attr VR_DISTANCE_INLINE void name(const Mix mix, const int as_fma)         \
 	{                                                                          \
-		long loops = PORT_LOOPS;                                               \
-		__asm__ volatile("1:\n\t.rept 32\n\t" pre "0" post "\n\t" pre "1" post \
-						 "\n\t" pre "2" post "\n\t" pre "3" post "\n\t" pre    \
-						 "4" post "\n\t" pre "5" post "\n\t" pre "6" post      \
-						 "\n\t" pre "7" post "\n\t.endr\n\tdec %0\n\tjnz 1b"   \
-						 : "+r"(loops)                                         \
-						 : "r"(row_memory), "r"(out_memory)                    \
-						 : "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3",     \
-						   "xmm4", "xmm5", "xmm6", "xmm7", "xmm10", "xmm11",   \
-						   "xmm12");                                           \
-	} while (0)
+		const int *const count = mix.count;                                    \
+		int loop;                                                              \
+		int unroll;                                                            \
+		int i;                                                                 \
+                                                                               \
+		for (loop = 0; loop < MIX_LOOPS; loop++)                               \
+			_Pragma("GCC unroll 16") for (unroll = 0; unroll < MIX_UNROLL;     \
+										  unroll++)                            \
+			{                                                                  \
+				const char *in = row_memory + unroll * (bytes);                \
+				char *out = out_memory + unroll * (bytes);                     \
+				char *half_out = out_memory + unroll * (bytes) / 2;            \
+                                                                               \
+				MIX_REPEAT(count[I_LOAD], "vmovups %0, %%" R "0", "m"(*in));   \
+				MIX_REPEAT(count[I_WIDEN], "vcvtph2ps %0, %%" R "0",           \
+						   "m"(*in));                                          \
+				MIX_REPEAT(count[I_ADD] - as_fma,                              \
+						   "vaddps %%" R "8, %%" R "9, %%" R "0", "r"(0));     \
+				MIX_REPEAT(count[I_FMA] + as_fma,                              \
+						   "vmulps %%" R "8, %%" R "9, %%" R "0", "r"(0));     \
+				MIX_REPEAT(count[I_BITS], BITS, "r"(0));                       \
+				MIX_REPEAT(count[I_ANY],                                       \
+						   "vandps %%" R "8, %%" R "9, %%" R "0", "r"(0));     \
+				MIX_REPEAT(count[I_STORE], "vmovups %%" R "8, %0", "m"(*out)); \
+				MIX_REPEAT(count[I_NARROW], "vcvtps2ph $0, %%" R "8, %0",      \
+						   "m"(*half_out));                                    \
+			}                                                                  \
+	}
 
-static void
-port_loop_avx2(Port port)
+#define MIX_CASE(run, kernel, registers, ...)                                  \
+	case kernel:                                                               \
+	{                                                                          \
+		const Mix mix = {registers, {__VA_ARGS__}};                            \
+                                                                               \
+		if (variant == 0)                                                      \
+			run(mix, 0);                                                       \
+		else if (variant == 1)                                                 \
+			run(mix, mix.count[I_ADD] / 2);                                    \
+		else                                                                   \
+			run(mix, mix.count[I_ADD]);                                        \
+		return MIX_LOOPS * MIX_UNROLL * (registers);                           \
+	}
+#define MIX_CASE_AVX2(...) MIX_CASE(mix_run_avx2, __VA_ARGS__)
+#define MIX_CASE_AVX512(...) MIX_CASE(mix_run_avx512, __VA_ARGS__)
+
+#define MIX_AVX2 VR_TARGET("avx2,fma,f16c")
+#define MIX_AVX512 VR_TARGET("avx512f,avx512bw,avx512dq,avx512vl")
+MIX_RUN(mix_run_avx2, MIX_AVX2, 32, "ymm", "xmm",
+		"vpshufb %%ymm8, %%ymm9, %%ymm0")
+MIX_RUN(mix_run_avx512, MIX_AVX512, 64, "zmm", "ymm", "vpopcntq %%zmm8, %%zmm0")
+
+/* Runs a kernel's mix, and says how many registers of elements that was. */
+MIX_AVX2 static int
+mix_avx2(Kernel kernel, int variant)
 {
-	switch (port)
+	switch (kernel)
 	{
-		case P_LOAD:
-			PORT_LOOP("vmovups (%1), %%ymm", "");
-			break;
-		case P_STORE:
-			PORT_LOOP("vmovups %%ymm", ", (%2)");
-			break;
-		case P_FMA:
-			PORT_LOOP("vmulps %%ymm8, %%ymm9, %%ymm", "");
-			break;
-		case P_ADD:
-			PORT_LOOP("vaddps %%ymm8, %%ymm9, %%ymm", "");
-			break;
-		case P_WIDEN:
-			PORT_LOOP("vcvtph2ps (%1), %%ymm", "");
-			break;
-		case P_NARROW:
-			PORT_LOOP("vcvtps2ph $0, %%ymm8, %%xmm", "");
-			break;
-		case P_BITS:
-			PORT_LOOP("vpshufb %%ymm8, %%ymm9, %%ymm", "");
-			break;
-		case P_WIDEN_AND_ANY:
-			PORT_LOOP("vpand %%ymm8, %%ymm9, %%ymm10\n\t"
-					  "vpand %%ymm8, %%ymm9, %%ymm11\n\t"
-					  "vpand %%ymm8, %%ymm9, %%ymm12\n\t"
-					  "vcvtph2ps (%1), %%ymm",
-					  "");
-			break;
+		MIX_FLOATS(MIX_CASE_AVX2, 2)
+		MIX_BITS_AVX2(MIX_CASE_AVX2)
 		default:
-			PORT_LOOP("vpand %%ymm8, %%ymm9, %%ymm", "");
+			return 0;
 	}
 }
 
-static void
-port_loop_avx512(Port port)
+MIX_AVX512 static int
+mix_avx512_popcnt(Kernel kernel, int variant)
 {
-	switch (port)
+	switch (kernel)
 	{
-		case P_LOAD:
-			PORT_LOOP("vmovups (%1), %%zmm", "");
-			break;
-		case P_STORE:
-			PORT_LOOP("vmovups %%zmm", ", (%2)");
-			break;
-		case P_FMA:
-			PORT_LOOP("vmulps %%zmm8, %%zmm9, %%zmm", "");
-			break;
-		case P_ADD:
-			PORT_LOOP("vaddps %%zmm8, %%zmm9, %%zmm", "");
-			break;
-		case P_WIDEN:
-			PORT_LOOP("vcvtph2ps (%1), %%zmm", "");
-			break;
-		case P_NARROW:
-			PORT_LOOP("vcvtps2ph $0, %%zmm8, %%ymm", "");
-			break;
-		case P_BITS:
-			if (__builtin_cpu_supports("avx512vpopcntdq"))
-				PORT_LOOP("vpopcntq %%zmm8, %%zmm", "");
-			break;
-		case P_WIDEN_AND_ANY:
-			PORT_LOOP("vpandd %%zmm8, %%zmm9, %%zmm10\n\t"
-					  "vpandd %%zmm8, %%zmm9, %%zmm11\n\t"
-					  "vpandd %%zmm8, %%zmm9, %%zmm12\n\t"
-					  "vcvtph2ps (%1), %%zmm",
-					  "");
-			break;
+		MIX_FLOATS(MIX_CASE_AVX512, 4)
+		MIX_BITS_AVX512(MIX_CASE_AVX512)
 		default:
-			PORT_LOOP("vpandd %%zmm8, %%zmm9, %%zmm", "");
+			return 0;
 	}
-}
-
-/* The best time of one instruction, or group of them, of a kind. */
-static double
-port_ns(void (*loop)(Port), Port port)
-{
-	double best = INFINITY;
-	int round;
-
-	for (round = 0; round < 40; round++)
-	{
-		const double start = now_ns();
-
-		loop(port);
-		best = Min(best, (now_ns() - start) / PORT_INSTRUCTIONS);
-	}
-	return best;
-}
-
-static void
-machine_measure(Machine *m, void (*loop)(Port))
-{
-	Port port;
-
-	for (port = 0; port < P_COUNT; port++)
-		m->ns[port] = port_ns(loop, port);
-	m->widen_ports = Max(1, port_ns(loop, P_WIDEN_AND_ANY) / m->ns[P_ANY] - 3);
-	printf("ns per instruction: load %.3f store %.3f fma %.3f add %.3f "
-		   "widen %.3f narrow %.3f bits %.3f any %.3f; ports per widen %.1f\n",
-		   m->ns[P_LOAD], m->ns[P_STORE], m->ns[P_FMA], m->ns[P_ADD],
-		   m->ns[P_WIDEN], m->ns[P_NARROW], m->ns[P_BITS], m->ns[P_ANY],
-		   m->widen_ports);
 }
 
 #endif /* VR_DISTANCE_X86 */
 
-/* What the set's limit and the compiler's loops are. */
-static const VrDistanceKernels *
-machine_of(const VrDistanceKernels *k, Machine *m)
+/* What a set is measured against. */
+typedef struct Machine
 {
-	memset(m, 0, sizeof(*m));
+	const VrDistanceKernels *plain;          /* the compiler's loops */
+	int (*mix)(Kernel kernel, int variant);  /* NULL: limit not known */
+	int bytes;                               /* in a register */
+	int (*bits)(Kernel kernel, int variant); /* the same for bit kernels */
+	int bits_bytes;
+} Machine;
+
+static Machine
+machine_of(const VrDistanceKernels *k)
+{
 #ifdef VR_DISTANCE_X86
 	if (k == &VrDistanceAvx2)
-	{
-		m->width = 8;
-		m->batch_rows = 2;
-		/* four registers share an addition of bytes: see the kernel */
-		m->hamming = (Cost){{2, 0, 0, 0, 0, 0, 2, 8.25}};
-		m->jaccard = (Cost){{2, 0, 0, 0, 0, 0, 4, 17}};
-		machine_measure(m, port_loop_avx2);
-		return &plain_avx2;
-	}
+		return (Machine){&plain_avx2, mix_avx2, 32, mix_avx2, 32};
 	if (k == &VrDistanceAvx512Popcnt)
-	{
-		m->width = 16;
-		m->batch_rows = 4;
-		m->hamming = (Cost){{2, 0, 0, 0, 0, 0, 1, 3}};
-		m->jaccard = (Cost){{2, 0, 0, 0, 0, 0, 2, 6}};
-		machine_measure(m, port_loop_avx512);
-		return &plain_avx512_popcnt;
-	}
+		return (Machine){&plain_avx512_popcnt, mix_avx512_popcnt, 64,
+						 mix_avx512_popcnt, 64};
 	if (k == &VrDistanceAvx512)
-	{
-		m->width = 16;
-		m->batch_rows = 4;
-		/* AVX2's kernels, counted by registers of 64 bytes */
-		m->hamming = (Cost){{4, 0, 0, 0, 0, 0, 4, 16.5}};
-		m->jaccard = (Cost){{4, 0, 0, 0, 0, 0, 8, 34}};
-		machine_measure(m, port_loop_avx512);
-		return &plain_avx512;
-	}
+		return (Machine){&plain_avx512, mix_avx512_popcnt, 64, mix_avx2, 32};
 #endif
-	return &plain_baseline;
+	return (Machine){&plain_baseline, NULL, 0, NULL, 0};
 }
 
 /* ----- The two tables ----- */
 
-/* Best time of one row. */
-static double
-time_in_cache(const VrDistanceKernels *k, Kernel kernel, int dim, int offset)
+#define ROUNDS 60
+
+/* The best time so far of one row, and how many passes are timed at once. */
+typedef struct Best
+{
+	double ns;
+	int passes;
+} Best;
+
+static void
+best_kernel(Best *best, const VrDistanceKernels *k, Kernel kernel, int dim,
+			int offset)
 {
 	const int fit = CACHE_BYTES / row_bytes(kernel, dim);
 	const int rows = Min(MAX_ROWS, fit);
-	double best = INFINITY;
-	int passes = 1;
-	int round;
+	const double start = now_ns();
+	double elapsed;
+	int pass;
 
-	for (round = 0; round < 25; round++)
+	for (pass = 0; pass < best->passes; pass++)
+		run_kernel(k, kernel, dim, rows, offset);
+	elapsed = now_ns() - start;
+	best->ns = Min(best->ns, elapsed / best->passes / rows);
+	/* long against the clock, short against the scheduler */
+	if (elapsed < 1e5)
+		best->passes *= 2;
+}
+
+/* The best time of the mix of a kernel. */
+static void
+best_limit(Best *best, const Machine *m, Kernel kernel, int dim)
+{
+	const bool bits = kernel >= K_HAMMING;
+	const int bytes = bits ? m->bits_bytes : m->bytes;
+	const double registers = bits ? dim / 8.0 / bytes : dim * 4.0 / bytes;
+	int variant;
+
+	for (variant = 0; m->mix != NULL && variant < MIX_VARIANTS; variant++)
 	{
-		double start = now_ns();
-		double elapsed;
-		int pass;
+		const double start = now_ns();
+		const int done = (bits ? m->bits : m->mix)(kernel, variant);
+		const double ns = (now_ns() - start) / done;
 
-		for (pass = 0; pass < passes; pass++)
-			run_kernel(k, kernel, dim, rows, offset);
-		elapsed = now_ns() - start;
-		best = Min(best, elapsed / passes / rows);
-		/* long against the clock, short against the scheduler */
-		if (elapsed < 2e5)
-			passes *= 2;
+		best->ns = Min(best->ns, ns * registers);
 	}
-	return best;
 }
 
 /* Float16 values that are also fair float32 values and bits. */
@@ -652,44 +608,50 @@ operands_fill(void)
 		r[i] = VrBitsFloat(0x38003a00 + i % 13 * 0x01000100);
 }
 
+/* All of a line's times take turns, so that a busy moment hits all of them. */
+static void
+line_in_cache(const VrDistanceKernels *k, Kernel kernel, int dim)
+{
+	const Machine m = machine_of(k);
+	Best ours = {INFINITY, 1};
+	Best plain = {INFINITY, 1};
+	Best page = {INFINITY, 1};
+	Best plain_page = {INFINITY, 1};
+	Best limit = {INFINITY, 1};
+	int round;
+
+	for (round = 0; round < ROUNDS; round++)
+	{
+		best_kernel(&ours, k, kernel, dim, 0);
+		best_kernel(&plain, m.plain, kernel, dim, 0);
+		best_kernel(&page, k, kernel, dim, PAGE_OFFSET);
+		best_kernel(&plain_page, m.plain, kernel, dim, PAGE_OFFSET);
+		best_limit(&limit, &m, kernel, dim);
+	}
+	printf("%-8s %-15s %5d %8.1f %7.1f ", k->name, kernel_names[kernel], dim,
+		   ours.ns,
+		   (query_bytes(kernel, dim) + row_bytes(kernel, dim)) / ours.ns);
+	if (m.mix != NULL)
+		printf("%8.1f %4.0f%% ", limit.ns, 100 * limit.ns / ours.ns);
+	else
+		printf("%8s %5s ", "-", "-");
+	printf("%8.1f %5.2fx %9.1f %5.2fx\n", plain.ns, plain.ns / ours.ns, page.ns,
+		   plain_page.ns / page.ns);
+	fflush(stdout);
+}
+
 static void
 table_in_cache(const VrDistanceKernels *k, const int *dims)
 {
-	Machine m;
-	const VrDistanceKernels *plain = machine_of(k, &m);
 	Kernel kernel;
+	const int *dim;
 
 	printf("%-8s %-15s %5s %8s %7s %8s %5s %8s %6s %9s %6s\n", "set", "kernel",
 		   "dim", "ns", "GB/s", "limit", "of it", "plain", "gain", "unaligned",
 		   "gain");
 	for (kernel = 0; kernel < K_COUNT; kernel++)
-	{
-		const int *dim;
-
 		for (dim = dims; *dim != 0; dim++)
-		{
-			const double ns = time_in_cache(k, kernel, *dim, 0);
-			const double plain_ns = time_in_cache(plain, kernel, *dim, 0);
-			const double page_ns = time_in_cache(k, kernel, *dim, PAGE_OFFSET);
-			const double plain_page_ns =
-				time_in_cache(plain, kernel, *dim, PAGE_OFFSET);
-
-			printf("%-8s %-15s %5d %8.1f %7.1f ", k->name, kernel_names[kernel],
-				   *dim, ns,
-				   (query_bytes(kernel, *dim) + row_bytes(kernel, *dim)) / ns);
-			if (m.width > 0)
-			{
-				const double limit = machine_limit_ns(&m, kernel, *dim);
-
-				printf("%8.1f %4.0f%% ", limit, 100 * limit / ns);
-			}
-			else
-				printf("%8s %5s ", "-", "-");
-			printf("%8.1f %5.2fx %9.1f %5.2fx\n", plain_ns, plain_ns / ns,
-				   page_ns, plain_page_ns / page_ns);
-			fflush(stdout);
-		}
-	}
+			line_in_cache(k, kernel, *dim);
 	printf("\n");
 }
 
