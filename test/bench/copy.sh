@@ -6,13 +6,16 @@
 #
 #   ROWS=1000000 DIM=128 ROUNDS=3 FORMAT=float4 test/bench/copy.sh ours theirs
 #
+# FILE=name keeps the file there, and takes it again if there is one; ROUNDS=0
+# only makes it.
+#
 # FORMAT: float4, the shortest text of each number; float8, 17 digits as Python
 # prints a double; fixed6, six digits after the point. ROW_TYPE: vector, halfvec.
 set -e
 rows=${ROWS:-1000000} dim=${DIM:-128} rounds=${ROUNDS:-3}
 type=${ROW_TYPE:-vector}
-file=$(mktemp "${TMPDIR:-/tmp}/copy.XXXXXX")
-trap 'rm -f "$file"' EXIT
+file=${FILE:-$(mktemp "${TMPDIR:-/tmp}/copy.XXXXXX")}
+[ -n "$FILE" ] || trap 'rm -f "$file"' EXIT
 
 case ${FORMAT:-float4} in
 float4) number='(random() - 0.5)::float4::text' ;;
@@ -20,7 +23,8 @@ float8) number='(random() * 0.2 - 0.1)::float8::text' ;;
 fixed6) number="to_char(random() * 0.2 - 0.1, 'S0.000000')" ;;
 *) echo "copy.sh: FORMAT is float4, float8 or fixed6" >&2; exit 1 ;;
 esac
-psql -qX -d "$1" -c "\copy (SELECT '[' || (SELECT string_agg($number, ',') FROM generate_series(1, $dim) WHERE r > 0) || ']' FROM generate_series(1, $rows) r) TO '$file'"
+[ -s "$file" ] ||
+	psql -qX -d "$1" -c "\copy (SELECT '[' || (SELECT string_agg($number, ',') FROM generate_series(1, $dim) WHERE r > 0) || ']' FROM generate_series(1, $rows) r) TO '$file'"
 echo "$rows x $dim, ${FORMAT:-float4}, $(stat -c %s "$file") bytes"
 
 # seconds DATABASE COMMAND: as psql's \timing has them, and how many of them the
@@ -53,4 +57,7 @@ for ((i = 1; i <= rounds; i++)); do
 		echo "round $i: $db: COPY FROM $in, COPY TO $out"
 	done
 done
-for db in "$@"; do psql -qX -d "$db" -c 'DROP TABLE copy_bench'; done
+for db in "$@"; do
+	psql -qX -d "$db" -c 'SET client_min_messages = error' \
+		-c 'DROP TABLE IF EXISTS copy_bench'
+done
