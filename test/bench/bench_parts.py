@@ -15,7 +15,7 @@ import bench_data
 import bench_peers
 from bench_server import PeakMemory
 
-EFS = [10, 15, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 800]
+EFS = [10, 20, 30, 40, 60, 80, 100, 140, 200, 280, 400, 800]
 DEFAULT_EF = 40
 FLOOR_EF, FLOOR = 100, 0.9
 # A contestant that has this recall is not asked to search any wider.

@@ -106,8 +106,9 @@ def command():
     # In pieces: what one would say to have it at once.
     if "--append" in words:
         words.remove("--append")
-        if "--sets" in words:
-            del words[words.index("--sets"):words.index("--sets") + 2]
+        for piece in ("--sets", "--parts"):
+            if piece in words:
+                del words[words.index(piece):words.index(piece) + 2]
     source = " PGVECTOR=/path/to/pgvector" if "source" in os.environ.get("BENCH_PEER", "") else ""
     return f"make bench{source}" + (f" BENCH='{' '.join(words)}'" if words else "")
 
@@ -197,9 +198,15 @@ def main():
     # Before anything is overwritten: it may be the file of the run before.
     earlier = bench_compare.read(options.against or bench_compare.FIGURES)
     path = options.output + ".jsonl"
+    head = machine(servers, peers, skipped, options)
+    if options.append and os.path.exists(path):
+        before = bench_report.pick(bench_report.read(path), "run")[0]
+        for key in ("commit", "size", "cpu", "server", "peer", "m", "ef_construction"):
+            if before[key] != head[key]:
+                sys.exit(f"--append: {path} was measured with {key} {before[key]}, this would be with {head[key]}")
     with open(path, "a" if options.append else "w", encoding="utf-8") as out:
         run = Run(options, servers, peers, out)
-        run.note(**machine(servers, peers, skipped, options))
+        run.note(**head)
         run.steps = len(options.todo) * len(phases(options.parts))
         for _name, make in options.todo:
             measure(run, make())
