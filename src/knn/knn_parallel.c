@@ -42,6 +42,7 @@ typedef struct ParallelShared
 	VrKnnTable table; /* its pointers are set by each process */
 	VrKnnSpec spec;   /* of the queries of this pass; likewise */
 	VrKnnPlan plan;
+	char blas_core[VR_KNN_BLAS_CORE];
 } ParallelShared;
 
 /*
@@ -146,6 +147,7 @@ VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
 	shared->table = *table;
 	shared->spec = pass;
 	shared->plan = *plan;
+	VrKnnBlasCore(shared->blas_core, sizeof(shared->blas_core));
 	shm_toc_insert(pcxt->toc, PARALLEL_KEY_SHARED, shared);
 	queries = shm_toc_allocate(pcxt->toc, queries_size);
 	memcpy(queries, spec->queries + (Size) first * spec->dim, queries_size);
@@ -209,6 +211,7 @@ vr_knn_parallel_main(dsm_segment *seg, shm_toc *toc)
 	result += ParallelResultSize(&spec) * ParallelWorkerNumber;
 	counts = (int32 *) (result + sizeof(int64));
 
+	VrKnnBlasSetCore(shared->blas_core);
 	search = VrKnnSearchBegin(&spec, &shared->plan, 0, spec.nqueries, NULL);
 	VrKnnReaderInit(&reader, &table, spec.dim, VrKnnOfferRow, search);
 	scan = table_beginscan_parallel(rel, pscan);

@@ -38,6 +38,13 @@ extern const char *VrKnnMetricName(VrKnnMetric metric);
 
 /* knn_blas.c: would VrKnnProducts use BLAS? Loads it to know. */
 extern bool VrKnnBlasUsable(void);
+/*
+ * What loading BLAS found out about the CPU, for a process that has not yet
+ * loaded it: finding out takes some milliseconds.
+ */
+#define VR_KNN_BLAS_CORE 32
+extern void VrKnnBlasCore(char *core, Size size);
+extern void VrKnnBlasSetCore(const char *core);
 /* VrKnnProducts without BLAS. */
 extern void VrKnnKernelProducts(int na, int nb, int dim, const float *a,
 								int lda, const float *b, int ldb, float *out,

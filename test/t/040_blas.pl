@@ -76,6 +76,15 @@ two|2|t|0
 one again|1
 END
 
+# An OpenBLAS older than the CPU takes it for a Prescott, and a quarter of the
+# speed; not so in a session of ours, and not so in its workers.
+SKIP: {
+	open my $cpuinfo, '<', '/proc/cpuinfo' or die;
+	skip 'an old CPU', 1 unless grep { /^flags\s*:.*\bavx2\b/ } <$cpuinfo>;
+	is($node->safe_psql('postgres', "$many; SELECT blas ~ 'Prescott' FROM vecrecall.build_info()"),
+		"2500\nf", 'OpenBLAS uses the CPU that there is');
+}
+
 # The signals of a statement still work while threads compute.
 my ($rc, $out, $err) = $node->psql('postgres', <<"END");
 SET vecrecall.blas_threads = 2;
