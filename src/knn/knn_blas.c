@@ -27,6 +27,7 @@
 #include "blas/blas.h"
 #include "distance/distance.h"
 #include "knn/knn.h"
+#include "knn/knn_coarse.h"
 #include "knn/knn_private.h"
 
 #define BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
@@ -302,4 +303,5 @@ VrKnnInit(void)
 		"functions.",
 		"0 does the work with the library's own kernels and loads no BLAS.",
 		&blas_threads, 1, 0, 64, PGC_USERSET, 0, NULL, NULL, NULL);
+	VrKnnCoarseInit();
 }
