@@ -302,6 +302,7 @@ typedef struct VrHnswSearch
 	uint32 ef;        /* width of this pass */
 	bool keep_copies; /* hits carry copies of their records */
 	bool resumable;   /* nothing seen is forgotten */
+	bool again;       /* records come into the frontier with every estimate */
 	uint32 self;      /* record to step over, or NO_VERTEX */
 
 	uint64 *frontier; /* min-heap of keys: distance, id */
@@ -316,7 +317,8 @@ typedef struct VrHnswSearch
 	VrHnswHit *hits;
 	uint32 nhits;
 	uint32 maxhits;
-	VrHnswSeen seen;
+	VrHnswSeen seen;    /* with again: expanded */
+	VrHnswSeen spilled; /* with again */
 	MemoryContext copies;
 	int64 expanded;
 	int64 budget; /* stop at that many expansions; 0: no limit */

@@ -8,6 +8,10 @@
  * its exact distance. Quantised: the record alone, which yields its own exact
  * distance and an estimate for each neighbour.
  *
+ * By inner product, edges are long and estimates rough, and one that is too
+ * large would hide its record from all other neighbours of it. So there a
+ * record is seen again with every estimate, until it is expanded.
+ *
  * A search can be resumed with a larger ef: what was seen but too far is kept
  * in a spill array, and all hits are kept. Knows records, not pages.
  */
@@ -37,9 +41,8 @@
 
 /* Makes room for ids below n, keeping what is marked. */
 static void
-SeenReserve(VrHnswSearch *s, uint32 n)
+SeenReserve(VrHnswSearch *s, VrHnswSeen *seen, uint32 n)
 {
-	VrHnswSeen *seen = &s->seen;
 	uint32 nwords = n / 64 + 1;
 
 	if (nwords <= seen->nwords)
@@ -61,7 +64,7 @@ SeenReserve(VrHnswSearch *s, uint32 n)
 
 /* Makes room for an id that leads beyond: the index has grown, or is damaged. */
 static void
-SeenGrow(VrHnswSearch *s, uint32 id)
+SeenGrow(VrHnswSearch *s, VrHnswSeen *seen, uint32 id)
 {
 	VrHnswStore *store = s->store;
 	uint32 most;
@@ -72,7 +75,7 @@ SeenGrow(VrHnswSearch *s, uint32 id)
 	if (id >= most)
 		VrHnswCorrupt(store->index, id / store->idx->layout.slots,
 					  "an edge leads beyond the end");
-	SeenReserve(s, most);
+	SeenReserve(s, seen, most);
 }
 
 /* Forgets everything, at the cost of what was marked only. */
@@ -88,14 +91,13 @@ SeenReset(VrHnswSeen *seen)
 
 /* Marks an id; returns whether it was marked before. */
 static inline bool
-SeenMark(VrHnswSearch *s, uint32 id)
+SeenMark(VrHnswSearch *s, VrHnswSeen *seen, uint32 id)
 {
-	VrHnswSeen *seen = &s->seen;
 	uint32 word = id / 64;
 	uint64 bit = UINT64CONST(1) << (id % 64);
 
 	if (unlikely(word >= seen->nwords))
-		SeenGrow(s, id);
+		SeenGrow(s, seen, id);
 	if (seen->words[word] & bit)
 		return true;
 	if (seen->words[word] == 0)
@@ -264,7 +266,7 @@ VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
 	s->self = VR_HNSW_NO_VERTEX;
 	s->copies = AllocSetContextCreate(cxt, "vecrecall hnsw records",
 									  ALLOCSET_DEFAULT_SIZES);
-	SeenReserve(s, VrHnswMaxVertex(store));
+	SeenReserve(s, &s->seen, VrHnswMaxVertex(store));
 }
 
 /*
@@ -278,9 +280,15 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 
 	s->query = query;
 	SeenReset(&s->seen);
-	SeenReserve(s, VrHnswMaxVertex(s->store));
+	SeenReserve(s, &s->seen, VrHnswMaxVertex(s->store));
 	if (idx->form == VR_FORM_QUANTISED)
 	{
+		s->again = idx->metric == VR_METRIC_IP;
+		if (s->again)
+		{
+			SeenReset(&s->spilled);
+			SeenReserve(s, &s->spilled, VrHnswMaxVertex(s->store));
+		}
 		if (s->qmem == NULL)
 			s->qmem = MemoryContextAlloc(s->cxt, VrQuantQuerySize(&idx->quant));
 		s->qquery = VrQuantQueryInit(&idx->quant, query->rotated,
@@ -307,7 +315,8 @@ VrHnswSearchMemory(const VrHnswSearch *s)
 		   (Size) s->maxspill * sizeof(uint64) +
 		   (Size) s->maxhits * sizeof(VrHnswHit) +
 		   (Size) s->maxbound * sizeof(float) +
-		   (Size) s->seen.maxtouched * sizeof(uint32);
+		   (Size) s->seen.maxtouched * sizeof(uint32) +
+		   (Size) s->spilled.maxtouched * sizeof(uint32);
 }
 
 /* -------------------------------------------------------------- expansions */
@@ -429,7 +438,7 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 		return;
 	ids = VrHnswRecordIds(ref.rec, layout);
 	for (i = 0; i < ref.rec->degree; i++)
-		if (!SeenMark(s, ids[i]))
+		if (!SeenMark(s, &s->seen, ids[i]))
 			fresh[nfresh++] = ids[i];
 	VrHnswRelease(&ref);
 	for (i = 0; i < Min(nfresh, 2); i++)
@@ -482,7 +491,13 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 			uint32 u = ids[at + lane];
 
 			mask &= mask - 1;
-			if (!SeenMark(s, u))
+			if (s->again)
+			{
+				if (!SeenHas(&s->seen, u) &&
+					(est[lane] < limit || !SeenMark(s, &s->spilled, u)))
+					SearchCandidate(s, u, est[lane], limit);
+			}
+			else if (!SeenMark(s, &s->seen, u))
 				SearchCandidate(s, u, est[lane], limit);
 		}
 	}
@@ -496,7 +511,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 void
 VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 {
-	if (SeenMark(s, id))
+	if (s->again ? SeenHas(&s->seen, id) : SeenMark(s, &s->seen, id))
 		return;
 	if (s->store->idx->form == VR_FORM_PLAIN)
 		SearchMeasure(s, id);
@@ -524,6 +539,8 @@ VrHnswSearchRun(VrHnswSearch *s)
 		if (unlikely(s->budget > 0 && s->expanded >= s->budget))
 			return false;
 		FrontierPop(s);
+		if (s->again && SeenMark(s, &s->seen, VrHnswKeyId(key)))
+			continue;
 		s->expanded++;
 		if ((s->expanded & 63) == 0)
 			CHECK_FOR_INTERRUPTS();
@@ -666,6 +683,8 @@ VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 	{
 		if (i + 2 < n)
 			VrHnswPrefetch(s->store, VrHnswKeyId(s->spill[i + 2]), 64);
+		if (s->again && SeenMark(s, &s->seen, VrHnswKeyId(s->spill[i])))
+			continue;
 		SearchMeasureOwn(s, VrHnswKeyId(s->spill[i]));
 	}
 	s->resumable = false;
