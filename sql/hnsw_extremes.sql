@@ -43,8 +43,8 @@ BEGIN
 				AND (c.metric <> 'ip' OR name <> 'of all sizes') THEN
 				vr_test.in_order('w', 'v', c.op, format('''[1,2,3,4]''::%s', type), 20) END,
 			found;
-		IF EXISTS (SELECT vr_test.faults('w_i', 1)) THEN
-			RAISE WARNING '% % % %: %', name, c.metric, c.storage, c.how, (SELECT array_agg(f) FROM vr_test.faults('w_i', 1) f);
+		IF EXISTS (SELECT vr_test.faults('w_i')) THEN
+			RAISE WARNING '% % % %: %', name, c.metric, c.storage, c.how, (SELECT array_agg(f) FROM vr_test.faults('w_i') f);
 		END IF;
 		DROP TABLE w;
 	END LOOP;

@@ -107,7 +107,7 @@ SELECT vr_test.every_row('w', 'v', '<->', '''[1,1]'''), vr_test.every_row('w', '
 REINDEX INDEX w_i;
 SELECT vr_test.every_row('w', 'v', '<->', '''[1,1]'''), vr_test.every_row('w', 'v', '<->', '''[1,1]''', 'false', 'a = 123');
 SELECT id FROM w WHERE a = 123 ORDER BY v <-> '[1,1]' LIMIT 3;
-SELECT vr_test.faults('w_i', 1);
+SELECT vr_test.faults('w_i');
 DROP TABLE w;
 
 -- Fifteen columns; a column of a domain.

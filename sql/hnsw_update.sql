@@ -35,7 +35,7 @@ VACUUM d;
 SELECT all_rows();
 UPDATE d SET v = v;
 SELECT all_rows();
-SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 
 -- The vector changes.
 UPDATE d SET v = v + '[1,1,1,1,1,1,1,1]' WHERE id <= 100;
@@ -83,7 +83,7 @@ SELECT id FROM d ORDER BY v <-> '[1,1,1,1,1,1,1,1]' LIMIT 1;
 -- Vacuum, and slots used again.
 VACUUM d;
 SELECT all_rows();
-SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 INSERT INTO d SELECT id + 3000, v FROM vr_test.vectors('uniform', 300, 8, 64);
 SELECT all_rows();
 DELETE FROM d WHERE id % 2 = 0;
@@ -103,15 +103,15 @@ TRUNCATE d;
 SELECT all_rows();
 INSERT INTO d SELECT id, v FROM vr_test.vectors('uniform', 100, 8, 67);
 SELECT all_rows();
-SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 -- Everything goes, then comes again.
 DELETE FROM d;
 VACUUM d;
 SELECT all_rows();
-SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 INSERT INTO d SELECT id, v FROM vr_test.vectors('uniform', 100, 8, 68);
 SELECT all_rows();
-SELECT vr_test.faults('d_q'), vr_test.faults('d_p', 0.3);
+SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 
 DROP TABLE d, before;
 DROP FUNCTION all_rows, pages;

@@ -36,12 +36,6 @@ BlasDescribe(void)
 	return openblas_get_config();
 }
 
-static const char *
-BlasCore(void)
-{
-	return openblas_get_corename();
-}
-
 static const VrBlas blas_table = {
 	.abi = VR_BLAS_ABI,
 	.floats = sizeof(float),
@@ -49,7 +43,6 @@ static const VrBlas blas_table = {
 	.set_threads = BlasSetThreads,
 	.get_threads = BlasGetThreads,
 	.describe = BlasDescribe,
-	.core = BlasCore,
 };
 
 const VrBlas *

@@ -118,7 +118,7 @@ FlushRecord(FlushState *f, uint32 id, char *to, uint32 *value_at)
 	for (i = 0; i < dst->degree; i++)
 		ids[i] = FlushId(f, ids[i]);
 	dst->base = FlushId(f, src->base);
-	if (src->down != VR_HNSW_NO_VERTEX)
+	if (src->level > 0)
 		dst->down = FlushId(f, src->down);
 	if (src->value_block != VR_HNSW_NO_BLOCK)
 	{

@@ -28,6 +28,9 @@
 /* Width of the search for an equal vertex when an UPDATE left the value. */
 #define INSERT_NARROW_EF 12
 
+/* Stems to follow to one that may have one more. */
+#define INSERT_HANG_STEPS 1000
+
 /* Quantised: candidates for neighbours, as a multiple of ef_construction. */
 #define INSERT_WIDEN 2
 
@@ -432,18 +435,20 @@ InsertWriteRecord(VrHnswStore *store, VrHnswRecord rec)
 
 /* ---------------------------------------------------------------- backlinks */
 
-/* Whether a record already has that neighbour. */
-static bool
-InsertHasNeighbour(VrHnswStore *store, VrHnswRecord rec, uint32 id)
+/* The lane of a record that has that neighbour, or -1. */
+static int
+InsertLaneOf(VrHnswStore *store, VrHnswRecord rec, uint32 id)
 {
 	const uint32 *ids = VrHnswRecordIds(rec, &store->idx->layout);
 	int i;
 
 	for (i = 0; i < rec->degree; i++)
 		if (ids[i] == id)
-			return true;
-	return false;
+			return i;
+	return -1;
 }
+
+#define InsertHasNeighbour(store, rec, id) (InsertLaneOf(store, rec, id) >= 0)
 
 /*
  * Plain, on pages: decides on a copy, since the decision reads other pages.
@@ -473,11 +478,12 @@ InsertDecideOnCopy(VrHnswStore *store, uint32 target, int level,
 
 /*
  * Has a neighbour link back. Returns whether it did; *victim is then the one
- * that had to make room, or NO_VERTEX.
+ * that had to make room, or NO_VERTEX. stem, if not NULL, asks for a stem, and
+ * becomes true if it is one; a forced one is, or nothing is done.
  */
 static bool
 InsertBacklink(VrHnswStore *store, uint32 target, int level,
-			   const VrHnswNewcomer *newcomer, float d, bool force,
+			   const VrHnswNewcomer *newcomer, float d, bool force, bool *stem,
 			   uint32 *victim)
 {
 	const VrHnswLayout *l = &store->idx->layout;
@@ -496,7 +502,8 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 	if (!VrHnswVisit(store, target, level, BUFFER_LOCK_EXCLUSIVE, &ref))
 		return false;
 	if (VrHnswRecordIsLive(ref.rec) &&
-		!InsertHasNeighbour(store, ref.rec, newcomer->id))
+		!InsertHasNeighbour(store, ref.rec, newcomer->id) &&
+		(!force || !stem || VrHnswHasStemRoom(l, ref.rec)))
 	{
 		if (!on_copy)
 			lane = VrHnswChooseLane(store, ref.rec, newcomer, d, force);
@@ -509,10 +516,9 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 
 			/* Somebody was quicker if the victim is gone: leave it. */
 			for (i = 0; i < ref.rec->degree; i++)
-				if (ids[i] == *victim)
+				if (!VrHnswIsStem(ref.rec, i) &&
+					(ids[i] == *victim || (lane < 0 && force)))
 					lane = i;
-			if (lane < 0 && force)
-				lane = ref.rec->degree - 1;
 		}
 	}
 	if (lane >= 0)
@@ -529,6 +535,11 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 								  (target % l->slots) * l->record_size);
 		}
 		VrHnswSetLane(store, rec, lane, newcomer->id, newcomer->value);
+		if (stem && lane < VR_HNSW_STEM_LANES && VrHnswHasStemRoom(l, rec))
+		{
+			VrHnswMarkStem(rec, lane, true);
+			*stem = true;
+		}
 		if (!store->image)
 			VrHnswEditFinish(&edit);
 	}
@@ -537,17 +548,20 @@ InsertBacklink(VrHnswStore *store, uint32 target, int level,
 }
 
 /*
- * Makes another record a neighbour of this one, in place of the last if there
- * is no room. For one that had to make room for it: it may have no other way.
+ * Makes another record a neighbour of this one, in place of a last one if there
+ * is no room: by a stem; or because it had to make room for it, and may have no
+ * other way.
  */
 static void
-InsertAdopt(VrHnswStore *store, uint32 id, int level, uint32 other)
+InsertAdopt(VrHnswStore *store, uint32 id, int level, uint32 other, bool stem)
 {
 	const VrHnswLayout *l = &store->idx->layout;
 	VrHnswValue value = {0};
+	VrHnswRecord rec;
 	VrHnswEdit edit;
 	VrHnswRef ref;
 	bool live;
+	int lane;
 
 	if (!VrHnswVisit(store, other, level,
 					 store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
@@ -559,23 +573,66 @@ InsertAdopt(VrHnswStore *store, uint32 id, int level, uint32 other)
 	VrHnswRelease(&ref);
 	if (!live || !VrHnswVisit(store, id, level, BUFFER_LOCK_EXCLUSIVE, &ref))
 		return;
-	if (!InsertHasNeighbour(store, ref.rec, other))
+	rec = ref.rec;
+	if (!store->image)
 	{
-		VrHnswRecord rec = ref.rec;
-		int lane = Min(rec->degree, VrHnswDegreeLimit(l, level) - 1);
-
-		if (!store->image)
-		{
-			VrHnswEditBegin(&edit, store);
-			rec = (VrHnswRecord) (VrHnswPageContents(
-									  VrHnswEditPage(&edit, ref.buf)) +
-								  (id % l->slots) * l->record_size);
-		}
-		VrHnswSetLane(store, rec, lane, other, &value);
-		if (!store->image)
-			VrHnswEditFinish(&edit);
+		VrHnswEditBegin(&edit, store);
+		rec =
+			(VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref.buf)) +
+							(id % l->slots) * l->record_size);
 	}
+	lane = InsertLaneOf(store, rec, other);
+	if (lane < 0)
+	{
+		lane = Min(rec->degree, VrHnswDegreeLimit(l, level) - 1);
+		if (level == 0)
+			lane = Min(lane, VR_HNSW_STEM_LANES - 1);
+		while (lane > 0 && VrHnswIsStem(rec, lane))
+			lane--;
+		VrHnswSetLane(store, rec, lane, other, &value);
+	}
+	if (stem)
+		VrHnswMarkStem(rec, lane, true);
+	if (!store->image)
+		VrHnswEditFinish(&edit);
 	VrHnswRelease(&ref);
+}
+
+/*
+ * Gives a vertex a stem although none of its neighbours will have one more: the
+ * stems of the nearest are followed, always to the nearest, until one does.
+ */
+static bool
+InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer, uint32 id,
+		   float d)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswRecord copy = palloc(l->record_size);
+	bool stem = false;
+	uint32 victim;
+	int steps;
+
+	for (steps = 0; steps < INSERT_HANG_STEPS; steps++)
+	{
+		VrHnswRef ref;
+		bool room;
+		int lane;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!VrHnswVisit(store, id, 0, BUFFER_LOCK_SHARE, &ref))
+			return false;
+		memcpy(copy, ref.rec, l->record_size);
+		VrHnswRelease(&ref);
+		room = VrHnswRecordIsLive(copy) && VrHnswHasStemRoom(l, copy);
+		if (room && id != newcomer->id &&
+			InsertBacklink(store, id, 0, newcomer, d, true, &stem, &victim))
+			return true;
+		lane = VrHnswNearestStem(store, copy, newcomer, d, &d);
+		if (lane < 0)
+			return false;
+		id = VrHnswRecordIds(copy, l)[lane];
+	}
+	return false;
 }
 
 /* -------------------------------------------------------------- the whole */
@@ -652,6 +709,23 @@ InsertReadEntry(VrHnswStore *store, uint32 *entry, int *entry_level)
 		*entry_level = meta->entry_level;
 		UnlockReleaseBuffer(buf);
 	}
+}
+
+/* The record of level 0 of a record's vertex. */
+static uint32
+InsertBase(VrHnswStore *store, uint32 id, int level)
+{
+	uint32 base = VR_HNSW_NO_VERTEX;
+	VrHnswRef ref;
+
+	if (VrHnswVisit(store, id, level,
+					store->image ? BUFFER_LOCK_UNLOCK : BUFFER_LOCK_SHARE,
+					&ref))
+	{
+		base = ref.rec->base;
+		VrHnswRelease(&ref);
+	}
+	return base;
 }
 
 /* Makes a record the entry point, if it is higher than the present one. */
@@ -754,33 +828,47 @@ InsertRecords(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	return true;
 }
 
-/* Has the chosen neighbours of a level link back. */
+/*
+ * Has the chosen neighbours of a level link back. With stem, one of them at
+ * least does so by a stem, or else one that their stems lead to.
+ */
 static void
 InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
-				uint32 id, const InsertLevel *chosen)
+				uint32 id, const InsertLevel *chosen, bool stem)
 {
 	VrHnswNewcomer newcomer = {value, ins->search.qquery, id};
-	bool linked = false;
+	bool linked = false; /* and by a stem, if it is to be */
 	uint32 victim;
 	int i;
 
 	for (i = 0; i < chosen->n; i++)
 	{
+		bool got;
+
 		if (i + 1 < chosen->n)
 			VrHnswPrefetch(ins->store, chosen->neighbours[i + 1].id, 1024);
-		linked |=
-			InsertBacklink(ins->store, chosen->neighbours[i].id, level,
-						   &newcomer, chosen->neighbours[i].d, false, &victim);
+		got = InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+							 &newcomer, chosen->neighbours[i].d, false,
+							 stem && !linked ? &linked : NULL, &victim);
+		if (!stem)
+			linked |= got;
 	}
 	/* Nobody wanted it: the nearest who still can must. */
 	for (i = 0; !linked && i < chosen->n; i++)
 	{
-		linked =
-			InsertBacklink(ins->store, chosen->neighbours[i].id, level,
-						   &newcomer, chosen->neighbours[i].d, true, &victim);
+		bool got = InsertBacklink(ins->store, chosen->neighbours[i].id, level,
+								  &newcomer, chosen->neighbours[i].d, true,
+								  stem ? &linked : NULL, &victim);
+
+		if (stem)
+			continue;
+		linked = got;
 		if (linked && victim != VR_HNSW_NO_VERTEX)
-			InsertAdopt(ins->store, id, level, victim);
+			InsertAdopt(ins->store, id, level, victim, false);
 	}
+	if (stem && !linked && chosen->n > 0)
+		InsertHang(ins->store, &newcomer, chosen->neighbours[0].id,
+				   chosen->neighbours[0].d);
 }
 
 /*
@@ -801,6 +889,7 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	int level = VrHnswRandomLevel(store->idx, tid);
 	int entry_level;
 	uint32 entry;
+	uint32 old_base = VR_HNSW_NO_VERTEX;
 	uint32 down;
 	bool full;
 	int l;
@@ -815,6 +904,8 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	VrHnswSearchQuery(s, value);
 	if (entry != VR_HNSW_NO_VERTEX)
 	{
+		if (exclusive)
+			old_base = InsertBase(store, entry, entry_level);
 		if (unchanged)
 		{
 			down = VrHnswSearchDescend(s, entry, entry_level, 0);
@@ -864,9 +955,14 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 		return VR_INSERT_FULL;
 	for (l = 0; l <= level; l++)
 		if (levels[l])
-			InsertBacklinks(ins, value, l, ids[l], levels[l]);
+			InsertBacklinks(ins, value, l, ids[l], levels[l], l == 0);
 	if (exclusive)
+	{
+		/* The tree of stems grows from the entry. */
+		if (old_base != VR_HNSW_NO_VERTEX)
+			InsertAdopt(store, ids[0], 0, old_base, true);
 		InsertRaiseEntry(store, ids[level], level);
+	}
 	return VR_INSERT_NEW;
 }
 
@@ -1019,12 +1115,80 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 					&store->idx->quant, uvalue.rotated,
 					VR_QUERY_CODES | VR_QUERY_OWN,
 					palloc(VrQuantQuerySize(&store->idx->quant)));
-			InsertBacklink(store, id, level, &newcomer, u->d, true, &victim);
+			InsertBacklink(store, id, level, &newcomer, u->d, true, NULL,
+						   &victim);
 		}
-		InsertBacklinks(ins, &value, level, id, chosen);
+		InsertBacklinks(ins, &value, level, id, chosen, false);
 	}
 	MemoryContextSwitchTo(old);
 	return chosen->n > 0;
+}
+
+/*
+ * Has a vertex lead to a live one by a stem: the nearest that a search finds
+ * and may() allows to, or one of others. For vacuum, as VrHnswRelink. Returns
+ * whose stem it is, or NO_VERTEX.
+ */
+uint32
+VrHnswHang(VrHnswInserter *ins, uint32 id, const uint32 *others, int nothers,
+		   bool (*may)(void *arg, uint32 from), void *arg)
+{
+	VrHnswStore *store = ins->store;
+	VrHnswSearch *s = &ins->search;
+	VrHnswNewcomer newcomer = {NULL, NULL, id};
+	VrHnswRecord copy;
+	VrHnswValue value;
+	MemoryContext old;
+	VrHnswRef ref;
+	bool stem = false;
+	uint32 victim;
+	uint32 from = VR_HNSW_NO_VERTEX;
+	uint32 entry;
+	int entry_level;
+	uint32 i;
+
+	if (!VrHnswVisit(store, id, 0, BUFFER_LOCK_SHARE, &ref))
+		return VR_HNSW_NO_VERTEX;
+	MemoryContextReset(ins->cxt);
+	old = MemoryContextSwitchTo(ins->cxt);
+	copy = palloc(store->idx->layout.record_size);
+	memcpy(copy, ref.rec, store->idx->layout.record_size);
+	VrHnswRelease(&ref);
+	VrHnswValueOfRecord(store, copy, &value);
+	VrHnswSearchQuery(s, &value);
+	newcomer.value = &value;
+	newcomer.query = s->qquery;
+	s->self = id;
+	s->resumable = false;
+	InsertReadEntry(store, &entry, &entry_level);
+	if (entry != VR_HNSW_NO_VERTEX)
+		entry = VrHnswSearchDescend(s, entry, entry_level, 0);
+	VrHnswSearchLevel(s, 0, store->idx->ef_construction);
+	if (entry != VR_HNSW_NO_VERTEX)
+		VrHnswSearchAdd(s, entry);
+	VrHnswSearchRun(s);
+	VrHnswSearchSort(s, 0);
+	/* What is far away comes last, as hits too. */
+	i = s->nhits;
+	s->resumable = true;
+	VrHnswSearchDirect(s, others, nothers);
+	VrHnswSearchSort(s, i);
+	s->resumable = false;
+	s->self = VR_HNSW_NO_VERTEX;
+	for (i = 0; i < s->nhits && !stem; i++)
+	{
+		float d = s->hits[i].d;
+
+		CHECK_FOR_INTERRUPTS();
+		from = s->hits[i].id;
+		if (store->idx->form == VR_FORM_QUANTISED &&
+			store->idx->metric == VR_METRIC_IP)
+			d -= value.norm2;
+		if (s->hits[i].live && may(arg, from))
+			InsertBacklink(store, from, 0, &newcomer, d, true, &stem, &victim);
+	}
+	MemoryContextSwitchTo(old);
+	return stem ? from : VR_HNSW_NO_VERTEX;
 }
 
 /* aminsert. Everything is allocated in a context of its own and freed. */

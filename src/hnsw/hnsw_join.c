@@ -87,7 +87,7 @@ JoinLane(JoinWork *j, VrHnswRecord rec, uint32 id)
 		return rec->degree;
 	/* Neighbours were selected nearest first: the last is no great loss. */
 	for (i = rec->degree - 1; i >= 0; i--)
-		if (ids[i] < j->n && j->parent[ids[i]] != id)
+		if (ids[i] < j->n && j->parent[ids[i]] != id && !VrHnswIsStem(rec, i))
 			return i;
 	return -1;
 }

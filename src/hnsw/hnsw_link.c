@@ -24,6 +24,9 @@
  */
 #define LINK_ALPHA_SQUARED 1.44f
 
+/* Of a record's lanes, how many for one that may be a stem. */
+#define LINK_STEM_SHARE 8
+
 static inline float
 LinkAlpha(const VrHnswIndex *idx)
 {
@@ -324,13 +327,14 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 /*
  * Which lane of a record a newcomer at distance d takes: one past the last if
  * there is room, that of a neighbour it replaces, or -1 for none. With force
- * there always is one. Plain: see LinkMeasurePlain for what may be held.
+ * there is one, unless all are stems. Plain: see LinkMeasurePlain for what may
+ * be held.
  *
  * The newcomer is turned away if a nearer neighbour shadows it. Else it
  * replaces the farthest of those that it shadows and of those that are there
  * only because there was room; if there are none, the farthest of all. So a
  * far neighbour that nothing shadows, which may be an outlier's only way in,
- * goes last.
+ * goes last. Stems stay. On level 0 force is for a lane that can be a stem.
  */
 int
 VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
@@ -339,11 +343,14 @@ VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 	float du[VR_HNSW_MAX_LANES];
 	float dx[VR_HNSW_MAX_LANES];
 	float alpha = LinkAlpha(store->idx);
+	bool to_hang = force && target->level == 0;
 	int victim = -1;
-	int farthest = 0;
+	int farthest = -1;
 	int i;
 
-	if (target->degree < VrHnswDegreeLimit(&store->idx->layout, target->level))
+	if (target->degree <
+			VrHnswDegreeLimit(&store->idx->layout, target->level) &&
+		!(to_hang && target->degree >= VR_HNSW_STEM_LANES))
 		return target->degree;
 	if (store->idx->form == VR_FORM_PLAIN)
 		LinkMeasurePlain(store, target, newcomer, du, dx);
@@ -353,15 +360,63 @@ VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 	{
 		if (du[i] <= d && alpha * dx[i] < d && !force)
 			return -1;
+		if (VrHnswIsStem(target, i) || (to_hang && i >= VR_HNSW_STEM_LANES))
+			continue;
 		if (du[i] > d && (i >= target->chosen || alpha * dx[i] < du[i]) &&
 			(victim < 0 || du[i] > du[victim]))
 			victim = i;
-		if (du[i] > du[farthest])
+		if (farthest < 0 || du[i] > du[farthest])
 			farthest = i;
 	}
 	if (victim >= 0)
 		return victim;
-	return du[farthest] > d || force ? farthest : -1;
+	return farthest >= 0 && (du[farthest] > d || force) ? farthest : -1;
+}
+
+/* Whether a record of level 0 may have one more stem. */
+bool
+VrHnswHasStemRoom(const VrHnswLayout *layout, VrHnswRecord rec)
+{
+	return rec->level == 0 && pg_popcount32(VrHnswRecordStems(rec)) <
+								  Max(layout->degree0 / LINK_STEM_SHARE, 2);
+}
+
+/* Marks a lane of level 0 as a stem, or not. */
+void
+VrHnswMarkStem(VrHnswRecord rec, int lane, bool stem)
+{
+	if (rec->level > 0 || lane >= VR_HNSW_STEM_LANES)
+		return;
+	if (stem)
+		rec->down &= ~((uint32) 1 << lane);
+	else
+		rec->down |= (uint32) 1 << lane;
+}
+
+/*
+ * The stem of a record, a copy or in an image, that is nearest to a newcomer
+ * at distance d; -1 if it has none. *dx becomes its distance.
+ */
+int
+VrHnswNearestStem(VrHnswStore *store, VrHnswRecord rec,
+				  const VrHnswNewcomer *newcomer, float d, float *dx)
+{
+	float du[VR_HNSW_MAX_LANES];
+	float all[VR_HNSW_MAX_LANES];
+	int best = -1;
+	int i;
+
+	if (store->idx->form == VR_FORM_PLAIN)
+		LinkMeasurePlain(store, rec, newcomer, du, all);
+	else
+		LinkMeasureQuantised(store, rec, newcomer, d, du, all);
+	for (i = 0; i < Min(rec->degree, VR_HNSW_STEM_LANES); i++)
+		if (VrHnswIsStem(rec, i) && du[i] < FLT_MAX &&
+			(best < 0 || all[i] < all[best]))
+			best = i;
+	if (best >= 0)
+		*dx = all[best];
+	return best;
 }
 
 /*
@@ -377,6 +432,7 @@ VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane, uint32 id,
 
 	Assert(lane <= target->degree && lane < l->lanes);
 	VrHnswRecordIds(target, l)[lane] = id;
+	VrHnswMarkStem(target, lane, false);
 	if (lane == target->degree)
 		target->degree++;
 	if (idx->form == VR_FORM_QUANTISED)
@@ -435,6 +491,7 @@ LinkCopyLane(VrHnswStore *store, VrHnswRecord rec, int to, int from)
 	if (to == from)
 		return;
 	ids[to] = ids[from];
+	VrHnswMarkStem(rec, to, VrHnswIsStem(rec, from));
 	if (store->idx->form == VR_FORM_QUANTISED)
 		VrLaneCopy(l->code_bits, VrHnswRecordCodes(rec, l, to_set),
 				   VrHnswRecordFactors(rec, l, to_set), to % VR_QUANT_LANES,
@@ -466,5 +523,6 @@ VrHnswDropLane(VrHnswStore *store, VrHnswRecord target, int lane)
 					VrHnswRecordFactors(target, l, last / VR_QUANT_LANES),
 					last % VR_QUANT_LANES);
 	ids[last] = 0;
+	VrHnswMarkStem(target, last, false);
 	target->degree--;
 }

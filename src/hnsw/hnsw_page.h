@@ -160,7 +160,8 @@ typedef struct VrHnswRecordData
 	uint8 flags;         /* VR_RECORD_* */
 	uint8 level;
 	uint32 more_tids;   /* level 0: newest TID chunk, or NO_VERTEX */
-	uint32 down;        /* level > 0: this vertex's record one level below */
+	uint32 down;        /* level > 0: this vertex's record one level below;
+						 * level 0: bit i is 0 if lane i is a stem */
 	uint32 base;        /* this vertex's record on level 0 (itself there) */
 	uint8 degree;       /* neighbours in ids[0..degree-1] */
 	uint8 chosen;       /* the first so many were selected for diversity */
@@ -182,6 +183,15 @@ typedef VrHnswRecordData *VrHnswRecord;
 #define VrHnswRecordAttrs(r, layout)                                           \
 	((uint64 *) ((char *) (r) + (layout)->attrs_at))
 #define VrHnswRecordOwn(r, layout) ((char *) (r) + (layout)->own_at)
+
+/*
+ * A stem is the edge by which a vertex can be come to whatever else becomes of
+ * the graph: its lane is not given to another. Only the first lanes can be one.
+ */
+#define VR_HNSW_STEM_LANES 32
+#define VrHnswRecordStems(r) ((r)->level == 0 ? ~(r)->down : 0)
+#define VrHnswIsStem(r, lane)                                                  \
+	((lane) < VR_HNSW_STEM_LANES && (VrHnswRecordStems(r) >> (lane) &1) != 0)
 
 /*
  * Duplicates: rows with equal values (and attributes) share a vertex. Their

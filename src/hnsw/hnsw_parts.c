@@ -9,6 +9,7 @@
  * that follows, level by level, which records can be come to from the entry's
  * vertex and can lead back to it. Each other part is linked, by searches from
  * within the main one; a record that nobody leads to is linked as if inserted.
+ * Vertices whose stem went with a dead one get another.
  *
  * The notes are limited to maintenance_work_mem: of a larger graph only some
  * neighbours of each record are kept. More seems to be cut off then than is,
@@ -54,6 +55,7 @@ VrHnswPartsInit(VrHnswVacuum *v)
 				 ? autovacuum_work_mem
 				 : maintenance_work_mem;
 	Size ids;
+	uint32 id;
 
 	g->n = VrHnswMaxVertex(&v->store);
 	ids = Max((Size) g->n, 1);
@@ -63,6 +65,31 @@ VrHnswPartsInit(VrHnswVacuum *v)
 	g->state = MemoryContextAllocExtended(v->cxt, ids,
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	g->edges = MemoryContextAllocHuge(v->cxt, ids * g->lanes * sizeof(uint32));
+	g->stem = MemoryContextAllocHuge(v->cxt, ids * sizeof(uint32));
+	for (id = 0; id < g->n; id++)
+		g->stem[id] = id;
+}
+
+/* The root of a tree of a forest, whose paths get shorter by it. */
+static uint32
+GraphRoot(uint32 *parent, uint32 id)
+{
+	while (parent[id] != id)
+	{
+		parent[id] = parent[parent[id]];
+		id = parent[id];
+	}
+	return id;
+}
+
+/* Notes a stem. Its end was the root of a tree, and of another one. */
+static void
+GraphAddStem(VrHnswVacuum *v, uint32 from, uint32 to)
+{
+	VrHnswIdSetAdd(&v->stemmed, v->cxt, to);
+	if (from != to)
+		v->graph.stem[GraphRoot(v->graph.stem, to)] =
+			GraphRoot(v->graph.stem, from);
 }
 
 /* Takes note of a live record's neighbours; its page is locked. */
@@ -84,6 +111,8 @@ VrHnswPartsFollow(VrHnswVacuum *v, uint32 id, VrHnswRecord rec)
 		if (ids[i] >= g->n)
 			continue;
 		VrHnswIdSetAdd(&v->linked, v->cxt, ids[i]);
+		if (VrHnswIsStem(rec, i))
+			GraphAddStem(v, id, ids[i]);
 		if (n < g->lanes)
 			edges[n++] = ids[i];
 	}
@@ -188,17 +217,6 @@ GraphMarkMain(VrHnswVacuum *v, uint32 entry, int entry_level)
 	GraphLead(g);
 }
 
-static uint32
-GraphRoot(VrVacuumGraph *g, uint32 id)
-{
-	while (g->parent[id] != id)
-	{
-		g->parent[id] = g->parent[g->parent[id]];
-		id = g->parent[id];
-	}
-	return id;
-}
-
 /* Unites what is not in the main part with its neighbours that are not. */
 static void
 GraphUniteRest(VrHnswVacuum *v)
@@ -219,7 +237,7 @@ GraphUniteRest(VrHnswVacuum *v)
 			continue;
 		while (GraphEdge(g, id, &lane, &to))
 			if (!GraphIsMain(g, to))
-				g->parent[GraphRoot(g, to)] = GraphRoot(g, id);
+				g->parent[GraphRoot(g->parent, to)] = GraphRoot(g->parent, id);
 	}
 }
 
@@ -267,7 +285,7 @@ PartsBridge(VrHnswVacuum *v)
 	PartsFindStarts(v, starts, nstarts);
 	for (id = 0; id < g->n; id++)
 		if (GraphIsLive(g, id) && !GraphIsMain(g, id))
-			todo[GraphRoot(g, id)]++;
+			todo[GraphRoot(g->parent, id)]++;
 	for (id = 0; id < g->n; id++)
 	{
 		if (todo[id] == 0)
@@ -286,7 +304,7 @@ PartsBridge(VrHnswVacuum *v)
 			if (!GraphIsLive(g, id) || GraphIsMain(g, id) ||
 				(pass == 0) != VrHnswIdSetHas(&v->touched, id))
 				continue;
-			root = GraphRoot(g, id);
+			root = GraphRoot(g->parent, id);
 			if (todo[root] == 0)
 				continue;
 			todo[root]--;
@@ -327,11 +345,126 @@ PartsLinkSingles(VrHnswVacuum *v, uint32 entry)
 	}
 }
 
+/* A vertex that is in need of a stem, for PartsMayHold. */
+typedef struct PartsHold
+{
+	VrHnswVacuum *v;
+	uint32 root;
+	uint32 to;
+} PartsHold;
+
+/* Whether a vertex is in need of a stem, and one from there would be no loop. */
+static bool
+PartsWantsStem(VrHnswVacuum *v, uint32 root, uint32 from, uint32 to)
+{
+	VrVacuumGraph *g = &v->graph;
+
+	return to < g->n && from < g->n && to != root && GraphLevel(g, to) == 0 &&
+		   GraphIsLive(g, to) && !VrHnswIdSetHas(&v->stemmed, to) &&
+		   GraphRoot(g->stem, from) != to;
+}
+
+/* Makes edges of a vertex the stems of those that are in need of one. */
+static void
+PartsGiveStems(VrHnswVacuum *v, uint32 root, uint32 from)
+{
+	const VrHnswLayout *l = &v->idx->layout;
+	uint32 *ids;
+	VrHnswRecord rec;
+	VrHnswEdit edit;
+	VrHnswRef ref;
+	int lane;
+
+	VrVacuumDelayPoint();
+	if (!VrHnswVisit(&v->store, from, 0, BUFFER_LOCK_EXCLUSIVE, &ref))
+		return;
+	if (VrHnswRecordIsLive(ref.rec) && VrHnswHasStemRoom(l, ref.rec))
+	{
+		VrHnswEditBegin(&edit, &v->store);
+		rec =
+			(VrHnswRecord) (VrHnswPageContents(VrHnswEditPage(&edit, ref.buf)) +
+							(from % l->slots) * l->record_size);
+		ids = VrHnswRecordIds(rec, l);
+		for (lane = 0; lane < Min(rec->degree, VR_HNSW_STEM_LANES); lane++)
+		{
+			if (!VrHnswHasStemRoom(l, rec))
+				break;
+			if (VrHnswIsStem(rec, lane) ||
+				!PartsWantsStem(v, root, from, ids[lane]))
+				continue;
+			VrHnswMarkStem(rec, lane, true);
+			GraphAddStem(v, from, ids[lane]);
+		}
+		VrHnswEditFinish(&edit);
+	}
+	VrHnswRelease(&ref);
+}
+
+/* For VrHnswHang: whether a vertex may hold the one that is looked at. */
+static bool
+PartsMayHold(void *arg, uint32 from)
+{
+	PartsHold *h = arg;
+	VrHnswVacuum *v = h->v;
+
+	if (!PartsWantsStem(v, h->root, from, h->to))
+		return false;
+	/* It may lead there already. */
+	PartsGiveStems(v, h->root, from);
+	return !VrHnswIdSetHas(&v->stemmed, h->to);
+}
+
+/*
+ * Gives stems to vertices that have none: by an edge that was noted, or else
+ * by a new one from near it, or from anywhere. The entry's vertex is the root.
+ */
+static void
+PartsStems(VrHnswVacuum *v, uint32 root)
+{
+	VrVacuumGraph *g = &v->graph;
+	uint32 starts[VR_HNSW_MAX_LEVEL + 1][PARTS_STARTS];
+	int nstarts[VR_HNSW_MAX_LEVEL + 1];
+	PartsHold hold = {v, root};
+	uint32 id;
+
+	for (id = 0; id < g->n; id++)
+	{
+		int lane = 0;
+		uint32 to;
+
+		if (!GraphIsLive(g, id) || GraphLevel(g, id) > 0)
+			continue;
+		while (GraphEdge(g, id, &lane, &to))
+			if (PartsWantsStem(v, root, id, to))
+			{
+				PartsGiveStems(v, root, id);
+				break;
+			}
+	}
+	PartsFindStarts(v, starts, nstarts);
+	for (id = 0; id < g->n; id++)
+	{
+		uint32 from;
+
+		/* Those inserted since the first pass may be about to get theirs. */
+		if (!VrHnswIdSetHas(&v->live, id) || !PartsWantsStem(v, root, root, id))
+			continue;
+		VrVacuumDelayPoint();
+		hold.to = id;
+		from = VrHnswHang(&v->inserter, id, starts[0], nstarts[0], PartsMayHold,
+						  &hold);
+		if (from != VR_HNSW_NO_VERTEX)
+			GraphAddStem(v, from, id);
+	}
+}
+
 /* Makes everything reachable again, as far as the notes tell. */
 void
 VrHnswPartsJoin(VrHnswVacuum *v)
 {
 	VrHnswMetaPageData meta;
+	VrHnswRef ref;
+	uint32 root;
 
 	VrHnswReadMeta(v->index, &meta);
 	if (meta.entry == VR_HNSW_NO_VERTEX)
@@ -340,4 +473,11 @@ VrHnswPartsJoin(VrHnswVacuum *v)
 	PartsLinkSingles(v, meta.entry);
 	GraphUniteRest(v);
 	PartsBridge(v);
+	if (VrHnswVisit(&v->store, meta.entry, meta.entry_level, BUFFER_LOCK_SHARE,
+					&ref))
+	{
+		root = ref.rec->base;
+		VrHnswRelease(&ref);
+		PartsStems(v, root);
+	}
 }

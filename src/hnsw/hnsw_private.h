@@ -381,6 +381,11 @@ extern int VrHnswDegreeLimit(const VrHnswLayout *layout, int level);
 extern int VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 							const VrHnswNewcomer *newcomer, float d,
 							bool force);
+extern bool VrHnswHasStemRoom(const VrHnswLayout *layout, VrHnswRecord rec);
+extern void VrHnswMarkStem(VrHnswRecord rec, int lane, bool stem);
+extern int VrHnswNearestStem(VrHnswStore *store, VrHnswRecord rec,
+							 const VrHnswNewcomer *newcomer, float d,
+							 float *dx);
 extern void VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane,
 						  uint32 id, const VrHnswValue *value);
 extern void VrHnswValueOfRecord(VrHnswStore *store, VrHnswRecord rec,
@@ -411,6 +416,9 @@ extern VrHnswInsertResult VrHnswInsertValue(VrHnswInserter *ins,
 											ItemPointer tid, bool unchanged);
 extern bool VrHnswRelink(VrHnswInserter *ins, uint32 id, int level,
 						 const uint32 *entries, int nentries, bool bridge);
+extern uint32 VrHnswHang(VrHnswInserter *ins, uint32 id, const uint32 *others,
+						 int nothers, bool (*may)(void *arg, uint32 from),
+						 void *arg);
 extern void VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id,
 							BlockNumber *block, int *entry);
 extern int VrHnswAttrEntries(const VrHnswLayout *layout);

@@ -29,7 +29,7 @@
 /* Live ones looked at, of those found: per lane to fill, and at all. */
 #define REPAIR_READS_PER_LANE 2
 #define REPAIR_READS_MORE 8
-#define REPAIR_READS_PLAIN 48
+#define REPAIR_READS_PLAIN 128
 
 /* Slots of the hash table of what was found; a power of two. */
 #define REPAIR_SEEN 4096

@@ -35,6 +35,7 @@ typedef struct VrVacuumGraph
 	uint8 *state;   /* VR_GRAPH_* and the level */
 	uint32 *edges;  /* lanes of each, ended by NO_VERTEX if fewer */
 	uint32 *parent; /* towards the root of its part */
+	uint32 *stem;   /* up the stems: towards the root of its tree */
 } VrVacuumGraph;
 
 /* One run over the index: marks, repairs, frees. */
@@ -57,6 +58,7 @@ typedef struct VrHnswVacuum
 	VrHnswIdSet values;  /* blocks of VALUE pages in the first pass */
 	VrHnswIdSet parts;   /* blocks that somebody refers to, second pass */
 	VrHnswIdSet touched; /* records that lost a neighbour */
+	VrHnswIdSet stemmed; /* vertices with a stem, as noted */
 	VrVacuumGraph graph;
 	VrVacuumUpper *uppers;
 	uint32 nuppers;

@@ -297,9 +297,10 @@ VerifyRecordHead(VrHnswCheck *c, BlockNumber block, int slot, VrHnswRecord rec)
 		if (rec->base != id)
 			VERIFY_FAULT(c, block, slot, "record of level 0 has base %u",
 						 rec->base);
-		if (rec->down != VR_HNSW_NO_VERTEX)
-			VERIFY_FAULT(c, block, slot, "record of level 0 leads down to %u",
-						 rec->down);
+		if (rec->degree < VR_HNSW_STEM_LANES &&
+			VrHnswRecordStems(rec) >> rec->degree != 0)
+			VERIFY_FAULT(c, block, slot, "stems %08X with %u neighbours",
+						 VrHnswRecordStems(rec), rec->degree);
 		if (VrHnswRecordIsLive(rec) && !ItemPointerIsValid(&rec->tid))
 			VERIFY_FAULT(c, block, slot, "live record has no heap TID");
 		if (!VrHnswRecordIsLive(rec) && (ItemPointerIsValid(&rec->tid) ||

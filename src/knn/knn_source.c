@@ -7,13 +7,10 @@
  */
 #include "postgres.h"
 
-#include "access/heapam.h"
-#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
-#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -21,7 +18,6 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -102,26 +98,18 @@ SourceKeyInteger(Oid type, Datum key)
 	}
 }
 
-int
-VrKnnKeyDigits(const VrKnnTable *table, int64 key, char *digits)
-{
-	Assert(table->keytype == NULL);
-	if (table->key_type == TIDOID)
-		return snprintf(digits, VR_KNN_KEY_DIGITS, "(%u,%u)",
-						(uint32) (key >> 16), (uint32) (key & 0xFFFF));
-	return pg_lltoa(key, digits);
-}
-
 text *
 VrKnnKeyText(const VrKnnTable *table, int64 key)
 {
-	char digits[VR_KNN_KEY_DIGITS];
+	char buffer[32];
 	Oid output;
 	bool varlena;
 
+	if (table->keytype == NULL && table->key_type == TIDOID)
+		return cstring_to_text(
+			psprintf("(%u,%u)", (uint32) (key >> 16), (uint32) (key & 0xFFFF)));
 	if (table->keytype == NULL)
-		return cstring_to_text_with_len(digits,
-										VrKnnKeyDigits(table, key, digits));
+		return cstring_to_text_with_len(buffer, pg_lltoa(key, buffer));
 	getTypeOutputInfo(table->key_type, &output, &varlena);
 	return cstring_to_text(OidOutputFunctionCall(output, (Datum) key));
 }
@@ -190,22 +178,6 @@ SourceCheckKind(Relation rel)
 			 errdetail("It is %s.", kind),
 			 errhint("Tables, partitioned tables and materialized views can be "
 					 "searched.")));
-}
-
-/* What the server's planner and executor refuse, in its words. */
-static void
-SourceCheckReadable(Relation rel)
-{
-	if (!RelationIsScannable(rel))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("materialized view \"%s\" has not been populated",
-						RelationGetRelationName(rel)),
-				 errhint("Use the REFRESH MATERIALIZED VIEW command.")));
-	if (RecoveryInProgress() && !RelationIsPermanent(rel))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access temporary or unlogged relations "
-							   "during recovery")));
 }
 
 /*
@@ -339,7 +311,6 @@ VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 	SourceFindColumn(table, rel, column, vector_type, dim);
 	SourceFindKey(table, rel, key);
 	SourceCheckRights(rel, table->column, table->key);
-	SourceCheckReadable(rel);
 	if (filter != NULL)
 	{
 		VrKnnCheckFilter(filter);
@@ -349,23 +320,6 @@ VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 				   rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
 				   check_enable_rls(relid, InvalidOid, false) != RLS_ENABLED;
 	relation_close(rel, NoLock);
-}
-
-/*
- * More rows than this a scan cannot find: a plain heap's pages are filled with
- * the shortest of rows. The greatest integer for others.
- */
-int
-VrKnnTableMostRows(const VrKnnTable *table)
-{
-	Relation rel = relation_open(table->relid, NoLock);
-	int64 most = PG_INT32_MAX;
-
-	if (table->plain && rel->rd_tableam == GetHeapamTableAmRoutine())
-		most = Min(most, (int64) RelationGetNumberOfBlocks(rel) *
-							 MaxHeapTuplesPerPage);
-	relation_close(rel, NoLock);
-	return (int) most;
 }
 
 void
@@ -445,12 +399,22 @@ ReaderWrongDim(VrKnnReader *reader, int dim, int64 key)
  * at any address; kernels want aligned floats.
  */
 void
-VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
+VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
 {
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
 	const char *data;
 	const float *x;
 	int16 dim;
+	int64 integer = reader->table->keytype == NULL
+						? SourceKeyInteger(reader->table->key_type, key)
+						: (int64) key;
 
+	if (reader->raw != NULL)
+	{
+		reader->raw(reader->arg, value, integer);
+		reader->rows++;
+		return;
+	}
 	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
 	{
 		MemoryContext old = MemoryContextSwitchTo(reader->detoast);
@@ -464,7 +428,7 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 	if (reader->dim == 0)
 		reader->dim = dim; /* the first row decides */
 	if (dim != reader->dim)
-		ReaderWrongDim(reader, dim, key);
+		ReaderWrongDim(reader, dim, integer);
 	data += offsetof(VrVector, x) - VARHDRSZ;
 	if (reader->table->half)
 	{
@@ -477,27 +441,9 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 		x = memcpy(reader->scratch, data, dim * sizeof(float));
 	else
 		x = (const float *) data;
-	reader->callback(reader->arg, dim, x, key);
+	reader->callback(reader->arg, dim, x, integer);
 	if (++reader->rows % SOURCE_PROGRESS_ROWS == 0)
 		VrKnnProgressReport(reader->rows);
-}
-
-void
-VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
-{
-	struct varlena *v = (struct varlena *) DatumGetPointer(value);
-	int64 integer = reader->table->keytype == NULL
-						? SourceKeyInteger(reader->table->key_type, key)
-						: (int64) key;
-
-	if (reader->raw != NULL)
-	{
-		reader->raw(reader->arg, value, integer);
-		reader->rows++;
-	}
-	else if (reader->toast == NULL ||
-			 !VrKnnToastDefer(reader->toast, v, integer))
-		VrKnnReaderValue(reader, v, integer);
 }
 
 static void
@@ -553,12 +499,8 @@ SourceScanPlain(VrKnnReader *reader)
 	Relation rel = table_open(reader->table->relid, NoLock);
 	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
 
-	reader->toast = VrKnnToastBegin(reader, rel, reader->budget);
 	VrKnnReadScan(reader, rel, scan);
 	table_endscan(scan);
-	if (reader->toast != NULL)
-		VrKnnToastEnd(reader->toast);
-	reader->toast = NULL;
 	table_close(rel, NoLock);
 }
 
@@ -657,13 +599,11 @@ VrKnnOfferRow(void *arg, int dim, const float *x, int64 key)
 }
 
 void
-VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec, VrKnnSearch *search,
-		  int64 budget)
+VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec, VrKnnSearch *search)
 {
 	VrKnnReader reader;
 
 	VrKnnReaderInit(&reader, table, spec->dim, VrKnnOfferRow, search);
-	reader.budget = budget;
 	VrKnnRead(&reader);
 	VrKnnReaderEnd(&reader);
 }

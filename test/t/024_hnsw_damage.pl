@@ -5,9 +5,7 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VecRecall;
 
-# Without checksums, the default from 18 on: they would find it first.
-my $node = new_node('damage', init => [ no_data_checksums => 1 ],
-	conf => "statement_timeout = 60s\n");
+my $node = new_node('damage', conf => "statement_timeout = 60s\n");
 
 $node->safe_psql('postgres', <<'END');
 SET client_min_messages = error;
