@@ -44,6 +44,8 @@ SELECT * FROM vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 3, k
 SELECT * FROM vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 2, key => 'u', filter => 'u IS NOT NULL');
 SELECT count(*), count(DISTINCT key), max(rank)
 FROM vecrecall.knn_exact('knn_t', 'v', array_fill('[1,2,3]'::vector, ARRAY[5]), 10000, key => 'label');
+-- Memory is for as many as there can be.
+SELECT count(*) FROM vecrecall.knn_exact('knn_t', 'v', array_fill('[1,2,3]'::vector, ARRAY[1]), 1000000);
 
 -- Filters: any condition.
 SELECT * FROM vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 3, filter => 'grp = 1 OR id < 20');
@@ -75,6 +77,9 @@ INSERT INTO knn_child VALUES (2, '[2,2]');
 SELECT * FROM vecrecall.knn_exact('knn_parent', 'v', ARRAY['[2,2]']::vector[], 3, key => 'id');
 CREATE MATERIALIZED VIEW knn_matview AS TABLE knn_parts;
 SELECT * FROM vecrecall.knn_exact('knn_matview', 'v', ARRAY['[0,0]']::vector[], 2);
+CREATE MATERIALIZED VIEW knn_unfilled AS TABLE knn_parts WITH NO DATA;
+SELECT * FROM vecrecall.knn_exact('knn_unfilled', 'v', ARRAY['[0,0]']::vector[], 2);
+DROP MATERIALIZED VIEW knn_unfilled;
 CREATE TABLE knn_empty (v vector);
 SELECT * FROM vecrecall.knn_exact('knn_empty', 'v', ARRAY['[0,0]']::vector[], 2);
 -- Values out of line, and a domain.

@@ -100,6 +100,15 @@
 #define RestrictSearchPath() ((void) 0)
 #endif
 
+/* What sees the chunks of a visible row: from 18 on there is one for all. */
+#if PG_VERSION_NUM >= 180000
+#define VrToastSnapshotData char
+#define VrInitToastSnapshot(data) ((void) (data), get_toast_snapshot())
+#else
+#define VrToastSnapshotData SnapshotData
+#define VrInitToastSnapshot(data) (init_toast_snapshot(data), (data))
+#endif
+
 /* 18 wants to know whether it is ANALYZE that waits. */
 #if PG_VERSION_NUM >= 180000
 #define VrVacuumDelayPoint() vacuum_delay_point(false)

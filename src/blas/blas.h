@@ -11,7 +11,7 @@
 #ifndef VR_BLAS_H
 #define VR_BLAS_H
 
-#define VR_BLAS_ABI 1
+#define VR_BLAS_ABI 2
 #define VR_BLAS_SYMBOL "vr_blas_table"
 
 typedef struct VrBlas
@@ -31,6 +31,7 @@ typedef struct VrBlas
 	void (*set_threads)(int n);
 	int (*get_threads)(void);
 	const char *(*describe)(void);
+	const char *(*core)(void); /* the CPU whose kernels it uses */
 } VrBlas;
 
 /* The type of the module's only symbol. */

@@ -36,6 +36,12 @@ BlasDescribe(void)
 	return openblas_get_config();
 }
 
+static const char *
+BlasCore(void)
+{
+	return openblas_get_corename();
+}
+
 static const VrBlas blas_table = {
 	.abi = VR_BLAS_ABI,
 	.floats = sizeof(float),
@@ -43,6 +49,7 @@ static const VrBlas blas_table = {
 	.set_threads = BlasSetThreads,
 	.get_threads = BlasGetThreads,
 	.describe = BlasDescribe,
+	.core = BlasCore,
 };
 
 const VrBlas *

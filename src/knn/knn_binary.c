@@ -148,7 +148,7 @@ BinaryScan(BinarySearch *search, int ncandidates)
 	VrKnnRead(&reader);
 	VrKnnReaderEnd(&reader);
 	for (i = 0; i < spec->nqueries; i++)
-		VrKnnTopSort(&search->candidates[i]);
+		VrKnnTopSort(&search->candidates[i], NULL);
 }
 
 static int
@@ -207,7 +207,7 @@ BinaryRerankQuery(BinarySearch *search, int query, VrKnnTop *top)
 			VrKnnReaderSlot(&reader, slot);
 		ExecClearTuple(slot);
 	}
-	VrKnnTopSort(top);
+	VrKnnTopSort(top, NULL);
 	VrKnnReaderEnd(&reader);
 	ExecDropSingleTupleTableSlot(slot);
 	table_close(rel, NoLock);
@@ -321,7 +321,7 @@ BinaryChoose(BinarySearch *search, double recall, double *reached)
 	sample.spec.nqueries = Min(sample.spec.nqueries, plan.pass_queries);
 	exact = VrKnnSearchBegin(&sample.spec, &plan, 0, sample.spec.nqueries,
 							 sample.table.keytype);
-	VrKnnScan(&sample.table, &sample.spec, exact);
+	VrKnnScan(&sample.table, &sample.spec, exact, 0);
 	VrKnnSearchFinish(exact);
 	for (;;)
 	{

@@ -27,13 +27,18 @@
 #include "blas/blas.h"
 #include "distance/distance.h"
 #include "knn/knn.h"
+#include "knn/knn_coarse.h"
 #include "knn/knn_private.h"
+
+#define BLAS_CORE_VARIABLE "OPENBLAS_CORETYPE"
 
 static int blas_threads = 1;
 
 static const VrBlas *blas_loaded = NULL;
 static int blas_threads_set = 0; /* what OpenBLAS was told last */
 static bool blas_missing = false;
+static char blas_core[VR_KNN_BLAS_CORE] =
+	""; /* what OpenBLAS is told of the CPU, if at all */
 
 /* Blocks every signal that can be, but for those of a fault in our own code. */
 static void
@@ -76,13 +81,15 @@ BlasModulePath(char *path)
 
 /*
  * dlopen with one thread, whatever the environment asks OpenBLAS for: a number
- * that an administrator set for other programs must not reach a backend.
+ * that an administrator set for other programs must not reach a backend. core,
+ * if any, is the CPU that it is to take this one for.
  */
 static void *
-BlasOpen(const char *path)
+BlasOpen(const char *path, const char *core, int flags)
 {
-	static const char *const names[] = {"OPENBLAS_NUM_THREADS",
-										"OMP_NUM_THREADS"};
+	const char *const names[] = {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
+								 BLAS_CORE_VARIABLE};
+	const char *const values[] = {"1", "1", core};
 	char *saved[lengthof(names)];
 	sigset_t old;
 	void *handle;
@@ -93,10 +100,11 @@ BlasOpen(const char *path)
 		char *value = getenv(names[i]);
 
 		saved[i] = value != NULL ? pstrdup(value) : NULL;
-		setenv(names[i], "1", 1);
+		if (values[i] != NULL)
+			setenv(names[i], values[i], 1);
 	}
 	BlasBlockSignals(&old);
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | flags);
 	BlasRestoreSignals(&old);
 	for (i = 0; i < lengthof(names); i++)
 	{
@@ -106,6 +114,68 @@ BlasOpen(const char *path)
 			unsetenv(names[i]);
 	}
 	return handle;
+}
+
+/*
+ * The CPU that OpenBLAS should take this one for, or NULL if it knows better.
+ * For a model newer than itself it takes its oldest kernels, called Prescott,
+ * whatever instructions the CPU has: a quarter of the speed. Who sets the
+ * variable has chosen.
+ */
+static const char *
+BlasBetterCore(const char *core)
+{
+	const char *best = VrDistanceAvailable()[0]->name;
+
+	if (getenv(BLAS_CORE_VARIABLE) != NULL || core == NULL ||
+		pg_strcasecmp(core, "Prescott") != 0)
+		return NULL;
+	if (strcmp(best, "avx512") == 0)
+		return "SkylakeX";
+	return strcmp(best, "avx2") == 0 ? "Haswell" : NULL;
+}
+
+/*
+ * Opens the module for good. Its kernels are chosen while it is loaded, so
+ * where they are to be others it is unloaded, and loaded again; a copy that
+ * something else in this process holds stays as it is.
+ */
+static void *
+BlasOpenFast(const char *path)
+{
+	void *handle;
+
+	if (blas_core[0] == '\0')
+	{
+		const char *core = NULL;
+		VrBlasTable table;
+
+		handle = BlasOpen(path, NULL, 0);
+		if (handle == NULL)
+			return NULL;
+		table = (VrBlasTable) dlsym(handle, VR_BLAS_SYMBOL);
+		if (table != NULL && table()->abi == VR_BLAS_ABI)
+			core = BlasBetterCore(table()->core());
+		if (core != NULL)
+		{
+			strlcpy(blas_core, core, sizeof(blas_core));
+			dlclose(handle);
+		}
+	}
+	return BlasOpen(path, blas_core[0] != '\0' ? blas_core : NULL,
+					RTLD_NODELETE);
+}
+
+void
+VrKnnBlasCore(char *core, Size size)
+{
+	strlcpy(core, blas_core, size);
+}
+
+void
+VrKnnBlasSetCore(const char *core)
+{
+	strlcpy(blas_core, core, sizeof(blas_core));
 }
 
 /*
@@ -121,7 +191,7 @@ BlasLoad(void)
 
 	if (MyProcPid == PostmasterPid)
 		elog(ERROR, "BLAS must not be loaded into the postmaster");
-	if (!BlasModulePath(path) || (handle = BlasOpen(path)) == NULL)
+	if (!BlasModulePath(path) || (handle = BlasOpenFast(path)) == NULL)
 	{
 		const char *why = dlerror();
 
@@ -233,4 +303,5 @@ VrKnnInit(void)
 		"functions.",
 		"0 does the work with the library's own kernels and loads no BLAS.",
 		&blas_threads, 1, 0, 64, PGC_USERSET, 0, NULL, NULL, NULL);
+	VrKnnCoarseInit();
 }

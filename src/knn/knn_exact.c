@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
@@ -124,7 +125,7 @@ VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 			ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("work_mem of %d kB is too small for this search", work_mem),
-			 errdetail("The results of one query with k = %d take " //
+			 errdetail("The results of one query, up to %d, take " //
 					   INT64_FORMAT " kB%s.",
 					   spec->k, (plan->bytes_needed + 1023) / 1024,
 					   workers > 0 ? " in all processes together" : ""),
@@ -132,23 +133,79 @@ VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 					 "ask for fewer rows.",
 					 (plan->bytes_needed + 1023) / 1024)));
 	/*
-	 * What the planner has learnt may be a smaller batch, never a larger. Each
-	 * costs another scan, so it must be much smaller, and then they are even.
+	 * Every scan reads the table anew, so all queries go into one if they can,
+	 * and the scans there must be are even. Of several, the planner may have
+	 * learnt that smaller ones, with less memory, are as fast.
 	 */
-	planned = VrPlanSize("knn_exact", VrKnnMetricName(spec->metric), spec->dim,
-						 spec->nqueries, ExactBudget());
+	planned = plan->pass_queries < spec->nqueries
+				  ? VrPlanSize("knn_exact", VrKnnMetricName(spec->metric),
+							   spec->dim, spec->nqueries, ExactBudget())
+				  : 0;
 	if (planned > 0 && planned <= plan->pass_queries / 2)
 		plan->pass_queries = planned;
 	scans = (spec->nqueries + plan->pass_queries - 1) / plan->pass_queries;
 	plan->pass_queries = (spec->nqueries + scans - 1) / scans;
-	ereport(
-		DEBUG1,
-		(errmsg_internal(
-			"batch search of %d queries: %d per scan, %s, tiles of %d rows "
-			"x %d queries, %d workers, " INT64_FORMAT " kB",
-			spec->nqueries, plan->pass_queries, plan->blas ? "BLAS" : "kernels",
-			plan->tile_rows, plan->tiled ? plan->block_queries : 0, workers,
-			plan->bytes / 1024)));
+	ereport(DEBUG1,
+			(errmsg_internal(
+				"batch search of %d queries: %d per scan, %s, tiles of %d rows "
+				"x %d queries, %d workers, " INT64_FORMAT " kB",
+				spec->nqueries, plan->pass_queries,
+				plan->coarse ? "bfloat16"
+				: plan->blas ? "BLAS"
+							 : "kernels",
+				plan->tile_rows, plan->tiled ? plan->block_queries : 0, workers,
+				plan->bytes / 1024)));
+}
+
+/*
+ * Rows of the result. There may be hundreds of thousands, of the same four
+ * types, so one tuple is formed, and then given other values: its key is text
+ * of any length up to the longest, behind a header of one byte, and all before
+ * it has its place.
+ */
+typedef struct ExactRow
+{
+	HeapTuple tuple;
+	char *query;
+	char *rank;
+	char *key; /* the header */
+} ExactRow;
+
+static void
+ExactRowInit(ExactRow *row, TupleDesc desc)
+{
+	bool nulls[4] = {false};
+	char longest[VR_KNN_KEY_DIGITS];
+	Datum values[4];
+
+	memset(longest, '0', sizeof(longest));
+	values[0] = Int32GetDatum(0);
+	values[1] = Int32GetDatum(0);
+	values[2] =
+		PointerGetDatum(cstring_to_text_with_len(longest, sizeof(longest)));
+	values[3] = Float8GetDatum(0);
+	row->tuple = heap_form_tuple(desc, values, nulls);
+	row->query = (char *) row->tuple->t_data + row->tuple->t_data->t_hoff;
+	row->rank = row->query + sizeof(int32);
+	row->key = row->rank + sizeof(int32);
+	Assert(VARATT_IS_1B(row->key));
+}
+
+static void
+ExactRowSet(ExactRow *row, int query, int rank, int length, double distance)
+{
+	int32 first = query;
+	int32 second = rank;
+	char *end = row->key + VARHDRSZ_SHORT + length;
+	char *aligned = row->query + DOUBLEALIGN(end - row->query);
+
+	memcpy(row->query, &first, sizeof(first));
+	memcpy(row->rank, &second, sizeof(second));
+	SET_VARSIZE_SHORT(row->key, VARHDRSZ_SHORT + length);
+	memset(end, 0, aligned - end);
+	memcpy(aligned, &distance, sizeof(distance));
+	row->tuple->t_len =
+		aligned + sizeof(distance) - (char *) row->tuple->t_data;
 }
 
 static void
@@ -156,11 +213,12 @@ ExactReturn(const VrKnnTable *table, const VrKnnSpec *spec,
 			const VrKnnSearch *search, int first, int count,
 			Tuplestorestate *store, TupleDesc desc)
 {
-	MemoryContext row = AllocSetContextCreate(
+	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall result row", ALLOCSET_SMALL_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(row);
+	ExactRow row;
 	int query;
 
+	ExactRowInit(&row, desc);
 	for (query = 0; query < count; query++)
 	{
 		int n;
@@ -170,22 +228,57 @@ ExactReturn(const VrKnnTable *table, const VrKnnSpec *spec,
 		CHECK_FOR_INTERRUPTS();
 		for (i = 0; i < n; i++)
 		{
+			double distance =
+				VrKnnDistance(spec->metric, VrKnnOrderScore(entries[i].order));
+			MemoryContext old;
 			Datum values[4];
 			bool nulls[4] = {false};
-			double score = VrKnnOrderScore(entries[i].order);
 
+			if (table->keytype == NULL)
+			{
+				int length = VrKnnKeyDigits(table, entries[i].key,
+											row.key + VARHDRSZ_SHORT);
+
+				ExactRowSet(&row, first + query + 1, i + 1, length, distance);
+				tuplestore_puttuple(store, row.tuple);
+				continue;
+			}
+			old = MemoryContextSwitchTo(context);
 			values[0] = Int32GetDatum(first + query + 1);
 			values[1] = Int32GetDatum(i + 1);
 			values[2] = PointerGetDatum(VrKnnKeyText(table, entries[i].key));
-			values[3] = Float8GetDatum(VrKnnDistance(spec->metric, score));
+			values[3] = Float8GetDatum(distance);
 			tuplestore_putvalues(store, desc, values, nulls);
-			if (i % 64 == 63)
-				MemoryContextReset(row);
+			MemoryContextReset(context);
+			MemoryContextSwitchTo(old);
 		}
-		MemoryContextReset(row);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(row);
+	heap_freetuple(row.tuple);
+	MemoryContextDelete(context);
+}
+
+/* By this process alone. */
+static VrKnnSearch *
+ExactScan(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
+		  int first, int count)
+{
+	VrKnnGuesses *guesses = NULL;
+	VrKnnSearch *search;
+
+	if (VrKnnGuessPays(table, spec, plan))
+	{
+		guesses =
+			palloc(offsetof(VrKnnGuesses, order) + count * sizeof(uint64));
+		VrKnnGuessesInit(guesses);
+		VrKnnGuess(table, spec, plan, first, count, guesses->order);
+		VrKnnGuessesReady(guesses);
+	}
+	search = VrKnnSearchBegin(spec, plan, first, count, table->keytype);
+	if (guesses != NULL)
+		VrKnnSearchUseGuesses(search, guesses);
+	VrKnnScan(table, spec, search, ExactBudget() - plan->bytes);
+	VrKnnSearchFinish(search);
+	return search;
 }
 
 /* One scan of the table, for queries first.. of the spec. */
@@ -200,13 +293,15 @@ ExactPass(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 	instr_time end;
 
 	INSTR_TIME_SET_CURRENT(start);
-	search = VrKnnSearchBegin(spec, plan, first, count, table->keytype);
 	if (workers > 0)
-		workers =
-			VrKnnParallelScan(table, spec, plan, first, count, workers, search);
+		search = VrKnnParallelScan(table, spec, plan, first, count, &workers);
 	else
+		search = ExactScan(table, spec, plan, first, count);
+	if (VrKnnSearchReopen(search))
 	{
-		VrKnnScan(table, spec, search);
+		ereport(DEBUG1, (errmsg_internal("batch search scans again: a guess "
+										 "was too low")));
+		VrKnnScan(table, spec, search, ExactBudget() - plan->bytes);
 		VrKnnSearchFinish(search);
 	}
 	ExactReturn(table, spec, search, first, count, store, desc);
@@ -268,6 +363,8 @@ vr_knn_exact(PG_FUNCTION_ARGS)
 				   PG_ARGISNULL(6) ? NULL : NameStr(*PG_GETARG_NAME(6)),
 				   ARR_ELEMTYPE(array), spec.dim);
 
+	/* No room for more results than there can be. */
+	spec.k = Max(Min(spec.k, VrKnnTableMostRows(&table)), 1);
 	workers = VrKnnParallelWorkers(&table, &spec);
 	VrKnnPlanOrError(&spec, workers, &plan);
 	VrKnnProgressBegin("knn_exact", VrKnnTableRows(table.relid));

@@ -134,6 +134,8 @@ vr_similarity_matrix(PG_FUNCTION_ARGS)
 	float *out;
 	float *anorm;
 	float *bnorm;
+	void (*products)(int, int, int, const float *, int, const float *, int,
+					 float *, int);
 	int i;
 	int j;
 
@@ -141,6 +143,9 @@ vr_similarity_matrix(PG_FUNCTION_ARGS)
 	VrKnnBlockFromArray(PG_GETARG_ARRAYTYPE_P(1), "the second array", true, &b);
 	if (a.count == 0 || b.count == 0)
 		PG_RETURN_ARRAYTYPE_P(construct_empty_array(FLOAT4OID));
+	/* A few do not pay for loading BLAS. */
+	products = Min(a.count, b.count) < VR_KNN_FEW_QUERIES ? VrKnnKernelProducts
+														  : VrKnnProducts;
 	VrCheckSameDims("vector", a.dim, b.dim);
 	result = MatrixArray(a.count, b.count);
 	out = (float *) ARR_DATA_PTR(result);
@@ -156,8 +161,8 @@ vr_similarity_matrix(PG_FUNCTION_ARGS)
 
 			CHECK_FOR_INTERRUPTS();
 			if (metric != VR_KNN_L1)
-				VrKnnProducts(na, nb, a.dim, a.x + (Size) i * a.dim, a.dim,
-							  b.x + (Size) j * b.dim, b.dim, tile, b.count);
+				products(na, nb, a.dim, a.x + (Size) i * a.dim, a.dim,
+						 b.x + (Size) j * b.dim, b.dim, tile, b.count);
 			for (r = 0; r < na; r++)
 				MatrixFinish(metric, &a, i + r, anorm, &b, j, nb, bnorm,
 							 tile + (Size) r * b.count);

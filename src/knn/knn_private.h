@@ -7,6 +7,8 @@
 
 #include "access/attnum.h"
 #include "fmgr.h"
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
 #include "utils/array.h"
 #include "utils/tuplestore.h"
 
@@ -38,6 +40,13 @@ extern const char *VrKnnMetricName(VrKnnMetric metric);
 
 /* knn_blas.c: would VrKnnProducts use BLAS? Loads it to know. */
 extern bool VrKnnBlasUsable(void);
+/*
+ * What loading BLAS found out about the CPU, for a process that has not yet
+ * loaded it: finding out takes some milliseconds.
+ */
+#define VR_KNN_BLAS_CORE 32
+extern void VrKnnBlasCore(char *core, Size size);
+extern void VrKnnBlasSetCore(const char *core);
 /* VrKnnProducts without BLAS. */
 extern void VrKnnKernelProducts(int na, int nb, int dim, const float *a,
 								int lda, const float *b, int ldb, float *out,
@@ -121,6 +130,7 @@ typedef struct VrKnnSpec
 typedef struct VrKnnPlan
 {
 	bool tiled;         /* rows in tiles, not one by one */
+	bool coarse;        /* products in bfloat16 first: knn_coarse.h */
 	bool blas;          /* products by BLAS, not by kernels */
 	int pass_queries;   /* queries of one scan of the table */
 	int block_queries;  /* queries of one product */
@@ -174,6 +184,24 @@ extern const VrKnnEntry *VrKnnSearchResult(const VrKnnSearch *search, int query,
 /* Merges the sorted results of another process of the same search. */
 extern void VrKnnSearchMerge(VrKnnSearch *search, int query,
 							 const VrKnnEntry *entries, int count);
+/*
+ * Guesses of the k-th best of each query, as orders, that another process may
+ * still be making. They must live as long as the search. With them a query may
+ * end with fewer than k rows: see Reopen.
+ */
+typedef struct VrKnnGuesses
+{
+	pg_atomic_uint32 ready;
+	ConditionVariable made; /* when they become so */
+	uint64 order[FLEXIBLE_ARRAY_MEMBER];
+} VrKnnGuesses;
+
+extern void VrKnnSearchUseGuesses(VrKnnSearch *search, VrKnnGuesses *guesses);
+/*
+ * After Finish, and all merging: whether guesses were too low for some queries,
+ * which are then emptied and the others closed, for another scan and Finish.
+ */
+extern bool VrKnnSearchReopen(VrKnnSearch *search);
 extern void VrKnnSearchAddRows(VrKnnSearch *search, int64 rows);
 extern int64 VrKnnSearchRows(const VrKnnSearch *search);
 extern void VrKnnSearchEnd(VrKnnSearch *search);
@@ -211,6 +239,8 @@ extern void VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 						   const char *filter, const char *key, Oid vector_type,
 						   int dim);
 
+extern int VrKnnTableMostRows(const VrKnnTable *table);
+
 /*
  * Makes a copy of an open table one to scan for ctid and a column of bits, or
  * with NULL the vectors. Not for tables with children, whose ctids are several.
@@ -223,6 +253,12 @@ extern void VrKnnTableScanCodes(VrKnnTable *table, const char *code);
  */
 extern void VrKnnCheckFilter(const char *filter);
 
+/*
+ * The text of an integer key, and its length; room for VR_KNN_KEY_DIGITS, with
+ * a zero at the end.
+ */
+#define VR_KNN_KEY_DIGITS 24
+extern int VrKnnKeyDigits(const VrKnnTable *table, int64 key, char *digits);
 /* Text of a key for output, in the current memory context. */
 extern text *VrKnnKeyText(const VrKnnTable *table, int64 key);
 
@@ -240,6 +276,8 @@ typedef void (*VrKnnRowCallback)(void *arg, int dim, const float *x, int64 key);
 /* The same for a value that is no vector. */
 typedef void (*VrKnnRawCallback)(void *arg, Datum value, int64 key);
 
+struct VrKnnToast;
+
 /* Turns rows of a table into floats. */
 typedef struct VrKnnReader
 {
@@ -247,16 +285,21 @@ typedef struct VrKnnReader
 	VrKnnRowCallback callback;
 	VrKnnRawCallback raw; /* instead, if the column is no vector */
 	void *arg;
-	int dim;               /* 0: what the first row has */
-	float *scratch;        /* for one row */
-	float *copy;           /* for one row of halfvec, to align it */
-	MemoryContext detoast; /* reset per row that needed it */
-	int64 rows;            /* so far; rows with a NULL vector do not count */
+	int dim;                  /* 0: what the first row has */
+	float *scratch;           /* for one row */
+	float *copy;              /* for one row of halfvec, to align it */
+	MemoryContext detoast;    /* reset per row that needed it */
+	int64 rows;               /* so far; rows with a NULL vector do not count */
+	int64 budget;             /* bytes it may take to read values out of line */
+	struct VrKnnToast *toast; /* while it puts such values aside */
 } VrKnnReader;
 
 extern void VrKnnReaderInit(VrKnnReader *reader, const VrKnnTable *table,
 							int dim, VrKnnRowCallback callback, void *arg);
 extern void VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key);
+/* The same for a key as VrKnnEntry has it, and a value that is used at once. */
+extern void VrKnnReaderValue(VrKnnReader *reader, struct varlena *value,
+							 int64 key);
 extern void VrKnnReaderSlot(VrKnnReader *reader, struct TupleTableSlot *slot);
 extern void VrKnnReaderEnd(VrKnnReader *reader);
 
@@ -267,22 +310,43 @@ extern void VrKnnReadScan(VrKnnReader *reader, struct RelationData *rel,
 						  struct TableScanDescData *scan);
 /* A callback: arg is a VrKnnSearch. */
 extern void VrKnnOfferRow(void *arg, int dim, const float *x, int64 key);
-/* Feeds them to a search. */
+/* Feeds them to a search, with as many bytes for what the reader's budget is. */
 extern void VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec,
-					  VrKnnSearch *search);
+					  VrKnnSearch *search, int64 budget);
+
+/* --------------------------------------- values out of line (knn_toast.c) */
+
+typedef struct VrKnnToast VrKnnToast;
+
+extern VrKnnToast *VrKnnToastBegin(VrKnnReader *reader,
+								   struct RelationData *rel, int64 budget);
+extern bool VrKnnToastDefer(VrKnnToast *toast, struct varlena *value,
+							int64 key);
+extern void VrKnnToastEnd(VrKnnToast *toast);
+
+/* ------------------------------------------------------ guesses (knn_guess.c) */
+
+extern bool VrKnnGuessPays(const VrKnnTable *table, const VrKnnSpec *spec,
+						   const VrKnnPlan *plan);
+extern void VrKnnGuessesInit(VrKnnGuesses *guesses);
+extern void VrKnnGuessesReady(VrKnnGuesses *guesses);
+extern void VrKnnGuessesWait(VrKnnGuesses *guesses);
+extern void VrKnnGuess(const VrKnnTable *table, const VrKnnSpec *spec,
+					   const VrKnnPlan *plan, int first, int count,
+					   uint64 *order);
 
 /* ----------------------------------------- several processes (knn_parallel.c) */
 
 /* Further processes worth starting for a search; 0 for none. */
 extern int VrKnnParallelWorkers(const VrKnnTable *table, const VrKnnSpec *spec);
 /*
- * VrKnnScan and VrKnnSearchFinish by this process and up to `workers` others,
- * of which the number that came is returned. Queries first.. of the spec, as
- * many as the search has, which is `count`.
+ * A search of `count` queries from first.. of the spec, scanned and finished by
+ * this process and up to *workers others; *workers is set to how many came.
  */
-extern int VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
-							 const VrKnnPlan *plan, int first, int count,
-							 int workers, VrKnnSearch *search);
+extern VrKnnSearch *VrKnnParallelScan(const VrKnnTable *table,
+									  const VrKnnSpec *spec,
+									  const VrKnnPlan *plan, int first,
+									  int count, int *workers);
 
 /* The entry point of a worker. */
 extern PGDLLEXPORT void vr_knn_parallel_main(struct dsm_segment *seg,

@@ -30,10 +30,14 @@
 
 #include "base/vr_defs.h"
 #include "distance/distance.h"
+#include "knn/knn_coarse.h"
 #include "knn/knn_private.h"
 
 /* Rows looked at for one that is near enough at a time. */
 #define SEARCH_STRIDE 64
+
+/* Queries that a row is measured for at a time. */
+#define SEARCH_BATCH 32
 
 /* A tile is meant for the second-level cache, and has a stride at least. */
 #define SEARCH_TILE_ROWS 1024
@@ -58,6 +62,7 @@ struct VrKnnSearch
 	int count;
 	const float *queries; /* count x dim */
 	VrKnnTop *tops;       /* one per query */
+	VrKnnEntry *scratch;  /* k, for sorting and merging */
 	int64 total;          /* rows offered */
 
 	/*
@@ -72,7 +77,15 @@ struct VrKnnSearch
 	float *tile;   /* tile_rows x dim */
 	float *weight;
 	int64 *keys;
+	float *norm2_rows;
 	float *products; /* block_queries x tile_rows */
+
+	bool guessed;          /* results may be fewer than k */
+	VrKnnGuesses *guesses; /* not yet taken, or NULL */
+
+	/* Where products of bfloat16 come first; NULL, or NULL again, elsewhere. */
+	VrKnnCoarseTile *coarse;
+	int64 wasted; /* rows of this tile that a finer product had refused */
 };
 
 double
@@ -118,13 +131,18 @@ SearchBytes(const VrKnnSpec *spec, int queries, int tile_rows, int spare,
 {
 	int64 bytes =
 		(int64) queries *
-		(((int64) spec->k * (1 + parallel) + spare) * sizeof(VrKnnEntry) +
-		 sizeof(VrKnnTop) + 3 * sizeof(float));
+			(((int64) spec->k * (1 + parallel) + spare) * sizeof(VrKnnEntry) +
+			 sizeof(VrKnnTop) + 3 * sizeof(float)) +
+		spec->k * (int64) sizeof(VrKnnEntry);
 
 	if (tile_rows > 0)
-		bytes += (int64) tile_rows *
-				 (spec->dim * sizeof(float) + sizeof(float) + sizeof(int64) +
-				  Min(queries, SEARCH_BLOCK_QUERIES) * sizeof(float));
+		bytes +=
+			(int64) tile_rows *
+			(spec->dim * sizeof(float) + 2 * sizeof(float) + sizeof(int64) +
+			 Min(queries, SEARCH_BLOCK_QUERIES) * sizeof(float));
+	if (tile_rows > 0 && spec->nqueries >= VR_KNN_FEW_QUERIES &&
+		VrKnnCoarse() != NULL)
+		bytes += VrKnnCoarseBytes(spec->dim, queries, tile_rows);
 	return bytes;
 }
 
@@ -166,8 +184,10 @@ VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 	if (spec->metric == VR_KNN_L1 ||
 		(spec->dim > SEARCH_WIDE_DIM && spec->nqueries < VR_KNN_FEW_QUERIES))
 		tile_rows = 0;
+	plan->coarse = tile_rows > 0 && spec->nqueries >= VR_KNN_FEW_QUERIES &&
+				   VrKnnCoarse() != NULL;
 	plan->blas = tile_rows > 0 && spec->nqueries >= VR_KNN_FEW_QUERIES &&
-				 VrKnnBlasUsable();
+				 !plan->coarse && VrKnnBlasUsable();
 	plan->bytes_needed = SearchBytes(spec, 1, 0, spares[1], parallel);
 	for (;;)
 	{
@@ -207,6 +227,25 @@ SearchAlloc(Size n, Size each)
 								  Max(mul_size(n, each), 1));
 }
 
+/*
+ * The squared norm of a vector, or NaN, with which nothing is refused, if it is
+ * no basis for a bound: one of tiny numbers has 0, but not their products with
+ * others.
+ */
+static float
+SearchNorm2(int dim, const float *x)
+{
+	float norm2 = VrDistance->ip_f32(dim, x, x);
+	int i;
+
+	if (norm2 >= SEARCH_NORM_MIN && norm2 <= SEARCH_NORM_MAX)
+		return norm2;
+	for (i = 0; i < dim; i++)
+		if (x[i] != 0)
+			return get_float4_nan();
+	return 0;
+}
+
 VrKnnSearch *
 VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 				 int count, const VrKnnKeyType *keytype)
@@ -226,6 +265,7 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	search->count = count;
 	search->queries = spec->queries + (Size) first * spec->dim;
 	search->tops = SearchAlloc(count, sizeof(VrKnnTop));
+	search->scratch = SearchAlloc(spec->k, sizeof(VrKnnEntry));
 	for (i = 0; i < count; i++)
 	{
 		VrKnnTop *top = &search->tops[i];
@@ -238,11 +278,15 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	}
 	if (plan->tiled)
 	{
-		search->slope = SearchAlloc(count, sizeof(float));
-		search->limit = SearchAlloc(count, sizeof(float));
+		const int padded = VrKnnCoarsePad(count);
+
+		search->slope = SearchAlloc(padded, sizeof(float));
+		search->limit = SearchAlloc(padded, sizeof(float));
 		search->norm2 = SearchAlloc(count, sizeof(float));
 		search->tile = SearchAlloc(plan->tile_rows, spec->dim * sizeof(float));
-		search->weight = SearchAlloc(plan->tile_rows, sizeof(float));
+		search->weight =
+			SearchAlloc(VrKnnCoarsePad(plan->tile_rows), sizeof(float));
+		search->norm2_rows = SearchAlloc(plan->tile_rows, sizeof(float));
 		search->keys = SearchAlloc(plan->tile_rows, sizeof(int64));
 		search->products =
 			SearchAlloc(plan->tile_rows, plan->block_queries * sizeof(float));
@@ -252,23 +296,30 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 		 * most dim roundings; a few more are ours.
 		 */
 		search->margin = (4.0 * spec->dim + 16) * SEARCH_EPSILON;
+		if (plan->coarse && VrKnnCoarse() != NULL)
+		{
+			search->coarse = VrKnnCoarseBegin(VrKnnCoarse(), spec->dim, count,
+											  search->queries, plan->tile_rows);
+			/* Sums of pairs are rounded twice, and there is one term more. */
+			search->margin = (6.0 * spec->dim + 32) * SEARCH_EPSILON;
+		}
 		for (i = 0; i < count; i++)
 		{
 			const float *q = search->queries + (Size) i * spec->dim;
 
-			search->norm2[i] = VrDistance->ip_f32(spec->dim, q, q);
+			search->norm2[i] = SearchNorm2(spec->dim, q);
 			search->slope[i] = 0;
 			search->limit[i] = get_float4_nan();
+		}
+		/* Nothing is near to queries that only fill up a block. */
+		for (; i < padded; i++)
+		{
+			search->slope[i] = 0;
+			search->limit[i] = get_float4_infinity();
 		}
 	}
 	MemoryContextSwitchTo(old);
 	return search;
-}
-
-static bool
-SearchNormIsUsable(float norm2)
-{
-	return norm2 == 0 || (norm2 >= SEARCH_NORM_MIN && norm2 <= SEARCH_NORM_MAX);
 }
 
 /* Sets what a product must reach, from the bound of the query's results. */
@@ -284,7 +335,7 @@ SearchSetLimit(VrKnnSearch *search, int query)
 
 	search->slope[query] = 0;
 	search->limit[query] = get_float4_nan();
-	if (!top->bounded || !SearchNormIsUsable(search->norm2[query]))
+	if (!top->bounded || isnan(search->norm2[query]))
 		return;
 	score = VrKnnOrderScore(top->bound.order);
 	if (!isfinite(score))
@@ -314,18 +365,60 @@ SearchSetLimit(VrKnnSearch *search, int query)
 	search->limit[query] = limit;
 }
 
-/* Measures row `row` of the tile for a query, and keeps it if it is near. */
+/* Keeps row `row` of the tile, with its score for a query, if it is near. */
+static inline void
+SearchOffer(VrKnnSearch *search, int query, int row, double score)
+{
+	VrKnnTop *top = &search->tops[query];
+	uint64 order = VrKnnOrder(score);
+
+	if (top->bounded && order > top->bound.order)
+		search->wasted++;
+	else if (VrKnnTopAppend(top, order, search->keys[row]))
+		SearchSetLimit(search, query);
+}
+
+/* Measures row `row` of the tile for a query. */
 static void
 SearchMeasure(VrKnnSearch *search, int query, int row)
 {
 	const int dim = search->spec->dim;
-	double score = VrKnnScore(search->spec->metric, dim,
-							  search->queries + (Size) query * dim,
-							  search->tile + (Size) row * dim);
 
-	if (VrKnnTopOffer(&search->tops[query], VrKnnOrder(score),
-					  search->keys[row]))
-		SearchSetLimit(search, query);
+	SearchOffer(search, query, row,
+				VrKnnScore(search->spec->metric, dim,
+						   search->queries + (Size) query * dim,
+						   search->tile + (Size) row * dim));
+}
+
+/*
+ * Measures a row for several queries. Kernels that take several at a time give
+ * what they give for one, and l2 and ip do not care which vector is which.
+ */
+static void
+SearchMeasureBatch(VrKnnSearch *search, int row, const int *queries, int n)
+{
+	const int dim = search->spec->dim;
+	const float *x = search->tile + (Size) row * dim;
+	const float *pointers[SEARCH_BATCH];
+	float scores[SEARCH_BATCH];
+	int i;
+
+	if (search->spec->metric != VR_KNN_L2 && search->spec->metric != VR_KNN_IP)
+	{
+		for (i = 0; i < n; i++)
+			SearchMeasure(search, queries[i], row);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		pointers[i] = search->queries + (Size) queries[i] * dim;
+	if (search->spec->metric == VR_KNN_L2)
+		VrDistance->l2sq_f32_batch(dim, x, pointers, n, scores);
+	else
+		VrDistance->ip_f32_batch(dim, x, pointers, n, scores);
+	for (i = 0; i < n; i++)
+		SearchOffer(search, queries[i], row,
+					search->spec->metric == VR_KNN_L2 ? scores[i]
+													  : -(double) scores[i]);
 }
 
 /*
@@ -378,25 +471,32 @@ SearchSelect(VrKnnSearch *search, int query, const float *product)
 	}
 }
 
-/* Processes the rows of the tile. */
+/* Norms of the rows of the tile, and what a limit is compared with. */
 static void
-SearchFlush(VrKnnSearch *search)
+SearchWeigh(VrKnnSearch *search)
 {
 	const int dim = search->spec->dim;
 	const bool squares = search->spec->metric == VR_KNN_L2;
-	int first;
 	int i;
 
 	for (i = 0; i < search->rows; i++)
 	{
 		const float *x = search->tile + (Size) i * dim;
-		float norm2 = VrDistance->ip_f32(dim, x, x);
+		float norm2 = SearchNorm2(dim, x);
 
-		if (!SearchNormIsUsable(norm2))
-			search->weight[i] = get_float4_nan();
-		else
-			search->weight[i] = squares ? norm2 / 2 : sqrtf(norm2);
+		search->norm2_rows[i] = norm2;
+		search->weight[i] = squares ? norm2 / 2 : sqrtf(norm2);
 	}
+}
+
+/* By products in float32. */
+static void
+SearchFlushFine(VrKnnSearch *search)
+{
+	const int dim = search->spec->dim;
+	int first;
+	int i;
+
 	for (first = 0; first < search->count; first += search->plan.block_queries)
 	{
 		int n = Min(search->plan.block_queries, search->count - first);
@@ -408,6 +508,105 @@ SearchFlush(VrKnnSearch *search)
 			SearchSelect(search, first + i,
 						 search->products + (Size) i * search->plan.tile_rows);
 	}
+}
+
+/*
+ * Measures a row for the queries of which its bits are set: a mask for each
+ * block of queries, VR_KNN_COARSE_BLOCK apart.
+ */
+static void
+SearchNearTo(VrKnnSearch *search, int row, const uint32 *near)
+{
+	int queries[SEARCH_BATCH];
+	int n = 0;
+	int first;
+
+	for (first = 0; first < search->count; first += VR_KNN_COARSE_BLOCK)
+	{
+		/* Those beyond the last are not refused by a row with a NaN. */
+		const int there = Min(VR_KNN_COARSE_BLOCK, search->count - first);
+		uint32 bits =
+			near[first] & PG_UINT32_MAX >> (VR_KNN_COARSE_BLOCK - there);
+
+		while (bits != 0)
+		{
+			queries[n++] = first + pg_rightmost_one_pos32(bits);
+			bits &= bits - 1;
+			if (n == SEARCH_BATCH)
+			{
+				SearchMeasureBatch(search, row, queries, n);
+				n = 0;
+			}
+		}
+	}
+	if (n > 0)
+		SearchMeasureBatch(search, row, queries, n);
+}
+
+/*
+ * By products in bfloat16. Where vectors are near to each other and far from
+ * the origin these refuse little, and what they leave costs more than finer
+ * products would: then those take over for the rest of the search.
+ */
+static void
+SearchFlushCoarse(VrKnnSearch *search)
+{
+	VrKnnCoarseTile *coarse = search->coarse;
+	int first;
+
+	search->wasted = 0;
+	VrKnnCoarseRows(coarse, search->rows, search->tile, search->norm2_rows);
+	coarse->kernels->begin();
+	for (first = 0; first < search->rows; first += VR_KNN_COARSE_BLOCK)
+	{
+		const uint32 *near = VrKnnCoarseNear(coarse, first, search->weight,
+											 search->slope, search->limit);
+		int n = Min(VR_KNN_COARSE_BLOCK, search->rows - first);
+		int i;
+
+		for (i = 0; i < n; i++)
+			SearchNearTo(search, first + i, near + i);
+	}
+	coarse->kernels->end();
+	if (search->wasted > (int64) search->rows * search->count / 8)
+	{
+		search->coarse = NULL;
+		search->plan.blas = VrKnnBlasUsable();
+	}
+}
+
+/*
+ * Waits for the guesses: without them all of the first rows would be measured
+ * and kept, which takes longer.
+ */
+static void
+SearchTakeGuesses(VrKnnSearch *search)
+{
+	int i;
+
+	VrKnnGuessesWait(search->guesses);
+	for (i = 0; i < search->count; i++)
+	{
+		VrKnnTopGuess(&search->tops[i], search->guesses->order[i]);
+		SearchSetLimit(search, i);
+	}
+	search->guesses = NULL;
+}
+
+/* Processes the rows of the tile. */
+static void
+SearchFlush(VrKnnSearch *search)
+{
+	int i;
+
+	CHECK_FOR_INTERRUPTS();
+	if (search->guesses != NULL)
+		SearchTakeGuesses(search);
+	SearchWeigh(search);
+	if (search->coarse != NULL)
+		SearchFlushCoarse(search);
+	else
+		SearchFlushFine(search);
 	if (search->tops[0].keytype != NULL)
 		for (i = 0; i < search->rows; i++)
 			VrKnnKeyFree(search->tops[0].keytype, (Datum) search->keys[i]);
@@ -455,7 +654,7 @@ VrKnnSearchFinish(VrKnnSearch *search)
 	for (i = 0; i < search->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		VrKnnTopSort(&search->tops[i]);
+		VrKnnTopSort(&search->tops[i], search->scratch);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -476,7 +675,7 @@ VrKnnSearchMerge(VrKnnSearch *search, int query, const VrKnnEntry *entries,
 				 int count)
 {
 	VrKnnTop *top = &search->tops[query];
-	VrKnnEntry *own;
+	VrKnnEntry *own = search->scratch;
 	int nown = top->used;
 	int n = 0;
 	int i = 0;
@@ -484,7 +683,6 @@ VrKnnSearchMerge(VrKnnSearch *search, int query, const VrKnnEntry *entries,
 
 	if (count == 0)
 		return;
-	own = palloc_extended(Max(nown, 1) * sizeof(VrKnnEntry), MCXT_ALLOC_HUGE);
 	memcpy(own, top->entries, nown * sizeof(VrKnnEntry));
 	while (n < top->k && (i < nown || j < count))
 	{
@@ -495,7 +693,48 @@ VrKnnSearchMerge(VrKnnSearch *search, int query, const VrKnnEntry *entries,
 			top->entries[n++] = entries[j++];
 	}
 	top->used = n;
-	pfree(own);
+}
+
+void
+VrKnnSearchUseGuesses(VrKnnSearch *search, VrKnnGuesses *guesses)
+{
+	Assert(search->plan.tiled);
+	search->guesses = guesses;
+	search->guessed = true;
+}
+
+/*
+ * Closed queries have a limit that refuses all, and a top that does. As the
+ * room is that of the first scan, so is the memory.
+ */
+bool
+VrKnnSearchReopen(VrKnnSearch *search)
+{
+	const int64 all = Min(search->spec->k, search->total);
+	bool missing = false;
+	int i;
+
+	for (i = 0; search->guessed && i < search->count; i++)
+		missing |= search->tops[i].used < all;
+	if (!missing)
+		return false;
+	for (i = 0; i < search->count; i++)
+	{
+		VrKnnTop *top = &search->tops[i];
+		bool closed = top->used >= all;
+
+		if (!closed)
+			top->used = 0;
+		top->bounded = closed;
+		top->bound.order = 0;
+		top->bound.key = PG_INT64_MIN;
+		search->slope[i] = 0;
+		search->limit[i] = closed ? get_float4_infinity() : get_float4_nan();
+	}
+	search->total = 0;
+	search->guesses = NULL;
+	search->guessed = false;
+	return true;
 }
 
 void

@@ -7,10 +7,13 @@
  */
 #include "postgres.h"
 
+#include "access/heapam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/xlog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
@@ -18,6 +21,7 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "tcop/dest.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -98,18 +102,26 @@ SourceKeyInteger(Oid type, Datum key)
 	}
 }
 
+int
+VrKnnKeyDigits(const VrKnnTable *table, int64 key, char *digits)
+{
+	Assert(table->keytype == NULL);
+	if (table->key_type == TIDOID)
+		return snprintf(digits, VR_KNN_KEY_DIGITS, "(%u,%u)",
+						(uint32) (key >> 16), (uint32) (key & 0xFFFF));
+	return pg_lltoa(key, digits);
+}
+
 text *
 VrKnnKeyText(const VrKnnTable *table, int64 key)
 {
-	char buffer[32];
+	char digits[VR_KNN_KEY_DIGITS];
 	Oid output;
 	bool varlena;
 
-	if (table->keytype == NULL && table->key_type == TIDOID)
-		return cstring_to_text(
-			psprintf("(%u,%u)", (uint32) (key >> 16), (uint32) (key & 0xFFFF)));
 	if (table->keytype == NULL)
-		return cstring_to_text_with_len(buffer, pg_lltoa(key, buffer));
+		return cstring_to_text_with_len(digits,
+										VrKnnKeyDigits(table, key, digits));
 	getTypeOutputInfo(table->key_type, &output, &varlena);
 	return cstring_to_text(OidOutputFunctionCall(output, (Datum) key));
 }
@@ -178,6 +190,22 @@ SourceCheckKind(Relation rel)
 			 errdetail("It is %s.", kind),
 			 errhint("Tables, partitioned tables and materialized views can be "
 					 "searched.")));
+}
+
+/* What the server's planner and executor refuse, in its words. */
+static void
+SourceCheckReadable(Relation rel)
+{
+	if (!RelationIsScannable(rel))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("materialized view \"%s\" has not been populated",
+						RelationGetRelationName(rel)),
+				 errhint("Use the REFRESH MATERIALIZED VIEW command.")));
+	if (RecoveryInProgress() && !RelationIsPermanent(rel))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot access temporary or unlogged relations "
+							   "during recovery")));
 }
 
 /*
@@ -311,6 +339,7 @@ VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 	SourceFindColumn(table, rel, column, vector_type, dim);
 	SourceFindKey(table, rel, key);
 	SourceCheckRights(rel, table->column, table->key);
+	SourceCheckReadable(rel);
 	if (filter != NULL)
 	{
 		VrKnnCheckFilter(filter);
@@ -320,6 +349,23 @@ VrKnnTableOpen(VrKnnTable *table, Oid relid, const char *column,
 				   rel->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
 				   check_enable_rls(relid, InvalidOid, false) != RLS_ENABLED;
 	relation_close(rel, NoLock);
+}
+
+/*
+ * More rows than this a scan cannot find: a plain heap's pages are filled with
+ * the shortest of rows. The greatest integer for others.
+ */
+int
+VrKnnTableMostRows(const VrKnnTable *table)
+{
+	Relation rel = relation_open(table->relid, NoLock);
+	int64 most = PG_INT32_MAX;
+
+	if (table->plain && rel->rd_tableam == GetHeapamTableAmRoutine())
+		most = Min(most, (int64) RelationGetNumberOfBlocks(rel) *
+							 MaxHeapTuplesPerPage);
+	relation_close(rel, NoLock);
+	return (int) most;
 }
 
 void
@@ -399,22 +445,12 @@ ReaderWrongDim(VrKnnReader *reader, int dim, int64 key)
  * at any address; kernels want aligned floats.
  */
 void
-VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
+VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 {
-	struct varlena *v = (struct varlena *) DatumGetPointer(value);
 	const char *data;
 	const float *x;
 	int16 dim;
-	int64 integer = reader->table->keytype == NULL
-						? SourceKeyInteger(reader->table->key_type, key)
-						: (int64) key;
 
-	if (reader->raw != NULL)
-	{
-		reader->raw(reader->arg, value, integer);
-		reader->rows++;
-		return;
-	}
 	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
 	{
 		MemoryContext old = MemoryContextSwitchTo(reader->detoast);
@@ -428,7 +464,7 @@ VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
 	if (reader->dim == 0)
 		reader->dim = dim; /* the first row decides */
 	if (dim != reader->dim)
-		ReaderWrongDim(reader, dim, integer);
+		ReaderWrongDim(reader, dim, key);
 	data += offsetof(VrVector, x) - VARHDRSZ;
 	if (reader->table->half)
 	{
@@ -441,9 +477,27 @@ VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
 		x = memcpy(reader->scratch, data, dim * sizeof(float));
 	else
 		x = (const float *) data;
-	reader->callback(reader->arg, dim, x, integer);
+	reader->callback(reader->arg, dim, x, key);
 	if (++reader->rows % SOURCE_PROGRESS_ROWS == 0)
 		VrKnnProgressReport(reader->rows);
+}
+
+void
+VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
+{
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+	int64 integer = reader->table->keytype == NULL
+						? SourceKeyInteger(reader->table->key_type, key)
+						: (int64) key;
+
+	if (reader->raw != NULL)
+	{
+		reader->raw(reader->arg, value, integer);
+		reader->rows++;
+	}
+	else if (reader->toast == NULL ||
+			 !VrKnnToastDefer(reader->toast, v, integer))
+		VrKnnReaderValue(reader, v, integer);
 }
 
 static void
@@ -499,8 +553,12 @@ SourceScanPlain(VrKnnReader *reader)
 	Relation rel = table_open(reader->table->relid, NoLock);
 	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
 
+	reader->toast = VrKnnToastBegin(reader, rel, reader->budget);
 	VrKnnReadScan(reader, rel, scan);
 	table_endscan(scan);
+	if (reader->toast != NULL)
+		VrKnnToastEnd(reader->toast);
+	reader->toast = NULL;
 	table_close(rel, NoLock);
 }
 
@@ -599,11 +657,13 @@ VrKnnOfferRow(void *arg, int dim, const float *x, int64 key)
 }
 
 void
-VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec, VrKnnSearch *search)
+VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec, VrKnnSearch *search,
+		  int64 budget)
 {
 	VrKnnReader reader;
 
 	VrKnnReaderInit(&reader, table, spec->dim, VrKnnOfferRow, search);
+	reader.budget = budget;
 	VrKnnRead(&reader);
 	VrKnnReaderEnd(&reader);
 }

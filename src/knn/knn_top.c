@@ -4,6 +4,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "fmgr.h"
 
 #include "knn/knn_private.h"
@@ -39,6 +41,12 @@ TopSwap(VrKnnEntry *a, VrKnnEntry *b)
 #define TOP_FEW 16
 
 /*
+ * An entry that is moved as one: what was just stored in two halves can not be
+ * loaded as a whole without waiting for the stores to reach the cache.
+ */
+typedef uint64 TopPair __attribute__((vector_size(sizeof(VrKnnEntry))));
+
+/*
  * Reorders so that e[nth] is what sorting would put there, with nothing greater
  * before it and nothing smaller after. The partition has no branch on a
  * comparison: on random entries a predictor is wrong every other time, which
@@ -69,15 +77,19 @@ TopSelectInline(const VrKnnKeyType *keytype, VrKnnEntry *e, int n, int nth)
 		j = low;
 		for (i = low; i < high; i++)
 		{
-			VrKnnEntry t = e[i];
+			const VrKnnEntry t = e[i];
+			TopPair here;
+			TopPair there;
 			int less =
 				keytype == NULL
 					? (t.order < pivot.order) |
 						  ((t.order == pivot.order) & (t.key < pivot.key))
 					: TopCompare(keytype, &t, &pivot) < 0;
 
-			e[i] = e[j];
-			e[j] = t;
+			memcpy(&here, &e[i], sizeof(here));
+			memcpy(&there, &e[j], sizeof(there));
+			memcpy(&e[i], &there, sizeof(there));
+			memcpy(&e[j], &here, sizeof(here));
 			j += less;
 		}
 		TopSwap(&e[j], &e[high]);
@@ -134,6 +146,26 @@ VrKnnTopCut(VrKnnTop *top)
 	top->bound = top->entries[top->k - 1];
 }
 
+void
+VrKnnTopGuess(VrKnnTop *top, uint64 order)
+{
+	int n = 0;
+	int i;
+
+	Assert(top->keytype == NULL);
+	if (order == VR_KNN_ORDER_NAN ||
+		(top->bounded && top->bound.order <= order))
+		return;
+	/* What is beyond it must go: nearer rows will be refused from now on. */
+	for (i = 0; i < top->used; i++)
+		if (top->entries[i].order <= order)
+			top->entries[n++] = top->entries[i];
+	top->used = n;
+	top->bounded = true;
+	top->bound.order = order;
+	top->bound.key = PG_INT64_MAX;
+}
+
 bool
 VrKnnTopAppend(VrKnnTop *top, uint64 order, int64 key)
 {
@@ -167,12 +199,75 @@ VrKnnTopAppend(VrKnnTop *top, uint64 order, int64 key)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
+/*
+ * Sorts by parts of the range of scores first, as many as there may be hundreds
+ * of entries: scores spread, so most parts have a few, and insertion does the
+ * rest. A part that has many is sorted alone. scratch has room for n entries.
+ */
+#define TOP_PARTS 1024
+
+static inline int
+TopPart(const VrKnnEntry *entry, double least, double scale)
+{
+	return (VrKnnOrderScore(entry->order) - least) * scale;
+}
+
+static void
+TopSortParts(VrKnnEntry *e, int n, VrKnnEntry *scratch)
+{
+	uint32 start[TOP_PARTS + 1] = {0};
+	uint64 least = PG_UINT64_MAX;
+	uint64 most = 0;
+	double low;
+	double scale;
+	int end = 0;
+	int i;
+	int j;
+
+	for (i = 0; i < n; i++)
+	{
+		least = Min(least, e[i].order);
+		most = Max(most, e[i].order);
+	}
+	low = VrKnnOrderScore(least);
+	scale = (TOP_PARTS - 1) / (VrKnnOrderScore(most) - low);
+	/* Equal scores, or infinite ones, or NaN: no parts. */
+	if (!isfinite(low) || !isfinite(scale) || scale == 0)
+	{
+		TopSortIntegers(e, n);
+		return;
+	}
+	for (i = 0; i < n; i++)
+		start[TopPart(&e[i], low, scale) + 1]++;
+	for (i = 0; i < TOP_PARTS; i++)
+		start[i + 1] += start[i];
+	for (i = 0; i < n; i++)
+		scratch[start[TopPart(&e[i], low, scale)]++] = e[i];
+	/* Now start[i] is where part i ends. */
+	for (i = 0; i < TOP_PARTS; i++)
+	{
+		if (start[i] - end > TOP_FEW)
+			TopSortIntegers(scratch + end, start[i] - end);
+		end = start[i];
+	}
+	for (i = 0; i < n; i++)
+	{
+		VrKnnEntry t = scratch[i];
+
+		for (j = i; j > 0 && TopCompare(NULL, &t, &e[j - 1]) < 0; j--)
+			e[j] = e[j - 1];
+		e[j] = t;
+	}
+}
+
 void
-VrKnnTopSort(VrKnnTop *top)
+VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch)
 {
 	VrKnnTopCut(top);
-	if (top->keytype == NULL)
+	if (top->keytype != NULL)
+		TopSortKeys(top->entries, top->used, top->keytype);
+	else if (scratch == NULL || top->used < 4 * TOP_FEW)
 		TopSortIntegers(top->entries, top->used);
 	else
-		TopSortKeys(top->entries, top->used, top->keytype);
+		TopSortParts(top->entries, top->used, scratch);
 }

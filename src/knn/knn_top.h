@@ -54,15 +54,17 @@ typedef struct VrKnnTop
 	int k;
 	int capacity; /* > k */
 	int used;
-	bool bounded;     /* k entries are known to be no worse than bound */
-	VrKnnEntry bound; /* valid if bounded; the worst of them */
+	bool bounded;     /* entries not before the bound are refused */
+	VrKnnEntry bound; /* valid if bounded; the worst of k, or a guess */
 	const struct VrKnnKeyType *keytype;
 } VrKnnTop;
 
 /* Cuts to the k best, and sets the bound if there are as many. */
 extern void VrKnnTopCut(VrKnnTop *top);
-/* Cuts and sorts. */
-extern void VrKnnTopSort(VrKnnTop *top);
+/* Refuses entries of a greater order, although there may not be k others. */
+extern void VrKnnTopGuess(VrKnnTop *top, uint64 order);
+/* Cuts and sorts: many faster with scratch, room for k entries, or NULL. */
+extern void VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch);
 /* <0, 0, >0 */
 extern int VrKnnEntryCompare(const struct VrKnnKeyType *keytype,
 							 const VrKnnEntry *a, const VrKnnEntry *b);

@@ -156,26 +156,9 @@ vr_relation_parts(PG_FUNCTION_ARGS)
 	Relation rel = PrewarmOpen(PG_GETARG_OID(0));
 	int64 ends[4] = {0};
 	int nparts = 1;
-	TupleDesc desc;
-	Tuplestorestate *store;
-	MemoryContext old;
 	int i;
 
-	if (result == NULL || !IsA(result, ReturnSetInfo) ||
-		(result->allowedModes & SFRM_Materialize) == 0)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("set-valued function called in context that "
-							   "cannot accept a set")));
-	old = MemoryContextSwitchTo(result->econtext->ecxt_per_query_memory);
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-	store = tuplestore_begin_heap(
-		(result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
-	result->returnMode = SFRM_Materialize;
-	result->setResult = store;
-	result->setDesc = desc;
-	MemoryContextSwitchTo(old);
-
+	InitMaterializedSRF(fcinfo, 0);
 	if (VrHnswIsIndex(rel))
 	{
 		VrHnswParts parts;
@@ -196,7 +179,7 @@ vr_relation_parts(PG_FUNCTION_ARGS)
 		values[0] = CStringGetTextDatum(nparts == 1 ? "all" : names[i]);
 		values[1] = Int64GetDatum(ends[i]);
 		values[2] = Int64GetDatum(ends[i + 1] - ends[i]);
-		tuplestore_putvalues(store, desc, values, nulls);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	relation_close(rel, AccessShareLock);
 	return (Datum) 0;

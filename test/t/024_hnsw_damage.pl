@@ -5,7 +5,9 @@ use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VecRecall;
 
-my $node = new_node('damage', conf => "statement_timeout = 60s\n");
+# Without checksums, the default from 18 on: they would find it first.
+my $node = new_node('damage', init => [ no_data_checksums => 1 ],
+	conf => "statement_timeout = 60s\n");
 
 $node->safe_psql('postgres', <<'END');
 SET client_min_messages = error;

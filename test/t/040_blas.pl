@@ -16,6 +16,7 @@ my $node = new_node('blas', conf => <<'END');
 shared_preload_libraries = 'vecrecall'
 max_parallel_workers_per_gather = 2
 max_parallel_workers = 4
+vecrecall.knn_amx = off
 END
 $node->safe_psql('postgres', <<'END');
 CREATE TABLE t (id int PRIMARY KEY, v vector(64)) WITH (parallel_workers = 2);
@@ -76,6 +77,24 @@ two|2|t|0
 one again|1
 END
 
+# An OpenBLAS older than the CPU takes it for a Prescott, and a quarter of the
+# speed; not so in a session of ours, and not so in its workers.
+SKIP: {
+	open my $cpuinfo, '<', '/proc/cpuinfo' or die;
+	skip 'an old CPU', 1 unless grep { /^flags\s*:.*\bavx2\b/ } <$cpuinfo>;
+	is($node->safe_psql('postgres', "$many; SELECT blas ~ 'Prescott' FROM vecrecall.build_info()"),
+		"2500\nf", 'OpenBLAS uses the CPU that there is');
+}
+
+# With products in bfloat16 a search does without, where the CPU has them; a
+# worker too, which knows of them by itself.
+SKIP: {
+	open my $cpuinfo, '<', '/proc/cpuinfo' or die;
+	skip 'no matrix tiles', 1 unless grep { /^flags\s*:.*\bamx_bf16\b.*\bamx_tile\b/ } <$cpuinfo>;
+	my (undef, $out, $err) = $node->psql('postgres', "SET vecrecall.knn_amx = on; SET client_min_messages = debug1; $many; SELECT blas FROM vecrecall.build_info()");
+	like("$out $err", qr/^2500\nnot loaded.* bfloat16,/s, 'products in bfloat16 need no BLAS');
+}
+
 # The signals of a statement still work while threads compute.
 my ($rc, $out, $err) = $node->psql('postgres', <<"END");
 SET vecrecall.blas_threads = 2;
@@ -93,10 +112,34 @@ SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
 END
 my @sums = split /\n/, $out;
 is($sums[0], $sums[1], 'several processes find what one does');
+chomp(my $cores = `getconf _NPROCESSORS_ONLN`);
 SKIP: {
-	chomp(my $cores = `getconf _NPROCESSORS_ONLN`);
 	skip 'one core', 1 if $cores < 2;
 	like($err, qr/, [12] workers,/, 'there were several');
+}
+
+# A guess of how near the last result will be, from a sample of blocks, is used
+# and taken back: all that the sample sees is near, and that is not enough.
+$node->safe_psql('postgres', <<"END");
+CREATE TABLE guess (id int PRIMARY KEY, v vector(80)) WITH (fillfactor = 10, parallel_workers = 2);
+INSERT INTO guess SELECT i, (SELECT array_agg((5 + sin(i * j))::real ORDER BY j) FROM generate_series(1, 80) j)::vector
+FROM generate_series(1, 4000) i;
+WITH runs AS (SELECT (pg_relation_size('guess') / current_setting('block_size')::int * i / 64)::int AS block FROM generate_series(0, 63) i)
+UPDATE guess SET v = (SELECT array_agg(sin(id * j)::real ORDER BY j) FROM generate_series(1, 80) j)::vector
+WHERE (ctid::text::point)[0]::int IN (SELECT block FROM runs);
+ANALYZE guess;
+END
+for my $workers ($cores < 2 ? 0 : (0, 1))
+{
+	my (undef, $out, $err) = $node->psql('postgres', <<"END");
+SET max_parallel_workers_per_gather = $workers;
+SET work_mem = '64MB';
+SET client_min_messages = debug1;
+SELECT count(*), max(rank), round(max(distance)) > 40 FROM vecrecall.knn_exact('guess', 'v',
+	ARRAY(SELECT v FROM guess, generate_series(1, 20) WHERE vector_norm(v) < 20 LIMIT 1500), 300);
+END
+	is($out, '450000|300|t', "as many results as were asked for, $workers workers");
+	like($err, qr/ $workers workers,.*scans again: a guess was too low/s, 'by another scan');
 }
 
 # A search that lasts shows in pg_stat_activity how far it is.

@@ -10,6 +10,9 @@ CREATE TABLE t (id int PRIMARY KEY, v vector(32)) WITH (parallel_workers = 2);
 INSERT INTO t SELECT i, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 32) j)::vector
 FROM generate_series(1, 20000) i;
 CREATE TABLE q AS SELECT array_agg(v ORDER BY id) AS q FROM t WHERE id % 40 = 0;
+CREATE TABLE wide AS SELECT i AS id, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 700) j)::vector AS v
+FROM generate_series(1, 500) i;
+CREATE UNLOGGED TABLE unlogged AS TABLE t;
 CREATE INDEX i ON t USING hnsw (v vector_l2_ops);
 ANALYZE t;
 END
@@ -22,6 +25,7 @@ $node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
 for my $what (
 	q(SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 20)),
 	q(SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 20, filter => 'id % 3 = 0')),
+	q(SELECT count(*), sum(distance) FROM vecrecall.knn_exact('wide', 'v', ARRAY(SELECT v FROM wide WHERE id = 7), 20)),
 	q(SELECT count(*), sum(distance) FROM q, vecrecall.knn_binary('t', 'v', q.q[1:10], 5, 20)),
 	q(SELECT (SELECT sum(x) FROM unnest(vecrecall.similarity_matrix(q.q[1:20], q.q[1:9], 'l2')) x) FROM q),
 	q(SELECT sum(size), count(*) FROM vecrecall.centroids('SELECT v FROM t', 8)),
@@ -35,6 +39,9 @@ for my $what (
 	is($standby->safe_psql('postgres', $what), $node->safe_psql('postgres', $what),
 		"$function on a standby");
 }
+
+my (undef, undef, $err) = $standby->psql('postgres', "SELECT count(*) FROM q, vecrecall.knn_exact('unlogged', 'v', q.q, 5)");
+like($err, qr/cannot access temporary or unlogged relations during recovery/, 'an unlogged table is not there');
 
 # With the planner on, a search is recorded where that can be, and only there.
 $node->safe_psql('postgres', <<'END');

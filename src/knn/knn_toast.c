@@ -1,0 +1,332 @@
+/*
+ * knn_toast.c
+ *		Values that are stored out of line, read in the order in which they lie.
+ *
+ * To fetch a value of some kilobytes the server looks up its chunks by an index
+ * of the TOAST table, one row after another: three quarters of the time of a
+ * search of such a table, and on a disk a random read each. A search wants all
+ * rows and in no order. So while the table is scanned, pointers and keys are
+ * put aside; then the TOAST table is read from its first block to its last, and
+ * values are put together as their chunks come by, which as a rule lie one
+ * behind the other, as they were written. What did not come by that way is
+ * fetched as the server does.
+ *
+ * Chunks are found by their value's number, which is unique among all that the
+ * TOAST table holds, those of dead rows included. They cannot go away while our
+ * snapshot sees their rows.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/toast_internals.h"
+#include "common/hashfn.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "storage/bufmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/vr_compat.h"
+#include "knn/knn_private.h"
+
+/*
+ * More blocks than this for each value, as where other columns share the TOAST
+ * table, and looking them up is faster.
+ */
+#define TOAST_BLOCKS_PER_VALUE 4
+
+/* Longest value taken; the longest vector, and its header. */
+#define TOAST_LONGEST (VR_VECTOR_MAX_DIM * sizeof(float) + 64)
+
+/* Put aside: a value and its row's key. */
+typedef struct ToastEntry
+{
+	struct varatt_external pointer;
+	bool done;
+	int64 key;
+} ToastEntry;
+
+struct VrKnnToast
+{
+	VrKnnReader *reader;
+	MemoryContext context;
+	Relation rel; /* the TOAST table */
+	int64 budget;
+	ToastEntry *entries;
+	int count;
+	int room;
+
+	/* Of the second part. */
+	uint32 *slots; /* hash table: number of the entry plus one, or zero */
+	uint32 mask;
+	char *value; /* being put together, with its header */
+	int current; /* its entry, or -1 */
+	int32 next;  /* its chunk that comes next */
+	int32 filled;
+};
+
+/* Bytes for so many entries, with their slots; the old ones while they move. */
+static int64
+ToastBytes(int64 room)
+{
+	return room * (3 * sizeof(ToastEntry) / 2 + 4 * sizeof(uint32)) +
+		   TOAST_LONGEST;
+}
+
+/*
+ * NULL if the table has no values out of line that could be read so, or the
+ * budget is for too few.
+ */
+VrKnnToast *
+VrKnnToastBegin(VrKnnReader *reader, Relation rel, int64 budget)
+{
+	MemoryContext context;
+	MemoryContext old;
+	VrKnnToast *toast;
+	Relation toastrel;
+
+	if (!OidIsValid(rel->rd_rel->reltoastrelid) ||
+		reader->table->keytype != NULL || budget < ToastBytes(1024))
+		return NULL;
+	toastrel = table_open(rel->rd_rel->reltoastrelid, AccessShareLock);
+	if (toastrel->rd_tableam != GetHeapamTableAmRoutine())
+	{
+		table_close(toastrel, AccessShareLock);
+		return NULL;
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext,
+									"vecrecall values out of line",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	toast = palloc0(sizeof(VrKnnToast));
+	toast->reader = reader;
+	toast->context = context;
+	toast->rel = toastrel;
+	toast->budget = budget;
+	toast->room = 1024;
+	toast->entries = palloc(toast->room * sizeof(ToastEntry));
+	MemoryContextSwitchTo(old);
+	return toast;
+}
+
+/* Fetches a value as the server does. */
+static void
+ToastFetch(VrKnnToast *toast, ToastEntry *entry)
+{
+	union
+	{
+		struct varlena header;
+		char bytes[TOAST_POINTER_SIZE];
+	} datum;
+
+	SET_VARTAG_EXTERNAL(&datum, VARTAG_ONDISK);
+	memcpy(VARDATA_EXTERNAL(&datum), &entry->pointer, sizeof(entry->pointer));
+	entry->done = true;
+	VrKnnReaderValue(toast->reader, &datum.header, entry->key);
+}
+
+/* Puts a value aside, or says that it is not of those. */
+bool
+VrKnnToastDefer(VrKnnToast *toast, struct varlena *value, int64 key)
+{
+	ToastEntry *entry;
+	struct varatt_external pointer;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(value))
+		return false;
+	VARATT_EXTERNAL_GET_POINTER(pointer, value);
+	if (pointer.va_toastrelid != RelationGetRelid(toast->rel) ||
+		VARATT_EXTERNAL_IS_COMPRESSED(pointer) ||
+		VARATT_EXTERNAL_GET_EXTSIZE(pointer) > TOAST_LONGEST - VARHDRSZ)
+		return false;
+	if (toast->count == toast->room)
+	{
+		if (ToastBytes(2 * (int64) toast->room) > toast->budget ||
+			toast->room > PG_INT32_MAX / 4)
+			return false;
+		toast->room *= 2;
+		toast->entries =
+			repalloc_huge(toast->entries, toast->room * sizeof(ToastEntry));
+	}
+	entry = &toast->entries[toast->count++];
+	entry->pointer = pointer;
+	entry->done = false;
+	entry->key = key;
+	return true;
+}
+
+static void
+ToastHash(VrKnnToast *toast)
+{
+	uint32 size = pg_nextpower2_32(2 * toast->count);
+	int i;
+
+	toast->mask = size - 1;
+	toast->slots =
+		MemoryContextAllocExtended(toast->context, size * sizeof(uint32),
+								   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (i = 0; i < toast->count; i++)
+	{
+		uint32 slot =
+			murmurhash32(toast->entries[i].pointer.va_valueid) & toast->mask;
+
+		while (toast->slots[slot] != 0)
+			slot = (slot + 1) & toast->mask;
+		toast->slots[slot] = i + 1;
+	}
+}
+
+/* The entry of a value, or -1: of another column, or of a row not ours. */
+static int
+ToastFind(const VrKnnToast *toast, Oid id)
+{
+	uint32 slot = murmurhash32(id) & toast->mask;
+
+	while (toast->slots[slot] != 0)
+	{
+		int entry = toast->slots[slot] - 1;
+
+		if (toast->entries[entry].pointer.va_valueid == id)
+			return toast->entries[entry].done ? -1 : entry;
+		slot = (slot + 1) & toast->mask;
+	}
+	return -1;
+}
+
+/*
+ * A chunk: the value's number, the chunk's, and its bytes. The first two are
+ * integers without padding, the third is aligned as they are.
+ */
+static void
+ToastChunk(VrKnnToast *toast, HeapTupleHeader tuple, uint32 length)
+{
+	const char *data = (char *) tuple + tuple->t_hoff;
+	const char *bytes = data + sizeof(Oid) + sizeof(int32);
+	ToastEntry *entry;
+	int32 total;
+	int32 size;
+	int32 number;
+	Oid id;
+
+	if ((tuple->t_infomask & HEAP_HASNULL) != 0 ||
+		length < tuple->t_hoff + sizeof(Oid) + sizeof(int32) + 1)
+		return;
+	memcpy(&id, data, sizeof(id));
+	memcpy(&number, data + sizeof(id), sizeof(number));
+	if (number == 0)
+	{
+		toast->current = ToastFind(toast, id);
+		toast->next = 0;
+		toast->filled = 0;
+	}
+	if (toast->current < 0)
+		return;
+	entry = &toast->entries[toast->current];
+	total = VARATT_EXTERNAL_GET_EXTSIZE(entry->pointer);
+	if (id != entry->pointer.va_valueid || number != toast->next++ ||
+		VARATT_IS_EXTERNAL(bytes) || VARATT_IS_COMPRESSED(bytes) ||
+		(size = VARSIZE_ANY_EXHDR(bytes)) > total - toast->filled)
+	{
+		toast->current = -1;
+		return;
+	}
+	memcpy(toast->value + VARHDRSZ + toast->filled, VARDATA_ANY(bytes), size);
+	toast->filled += size;
+	if (toast->filled < total)
+		return;
+	toast->current = -1;
+	entry->done = true;
+	SET_VARSIZE(toast->value, VARHDRSZ + total);
+	VrKnnReaderValue(toast->reader, (struct varlena *) toast->value,
+					 entry->key);
+}
+
+/*
+ * As a scan of the server's that takes a page at a time: what is visible is
+ * found out under the page's lock, and used under its pin alone.
+ */
+static void
+ToastPage(VrKnnToast *toast, BlockNumber block, Snapshot snapshot,
+		  BufferAccessStrategy strategy)
+{
+	Buffer buffer = ReadBufferExtended(toast->rel, MAIN_FORKNUM, block,
+									   RBM_NORMAL, strategy);
+	OffsetNumber visible[MaxHeapTuplesPerPage];
+	Page page = BufferGetPage(buffer);
+	OffsetNumber most;
+	OffsetNumber offset;
+	int count = 0;
+	int i;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	most = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	for (offset = FirstOffsetNumber; offset <= most; offset++)
+	{
+		ItemId item = PageGetItemId(page, offset);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_tableOid = RelationGetRelid(toast->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		ItemPointerSet(&tuple.t_self, block, offset);
+		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
+			visible[count++] = offset;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	for (i = 0; i < count; i++)
+	{
+		ItemId item = PageGetItemId(page, visible[i]);
+
+		ToastChunk(toast, (HeapTupleHeader) PageGetItem(page, item),
+				   ItemIdGetLength(item));
+	}
+	ReleaseBuffer(buffer);
+}
+
+static void
+ToastScan(VrKnnToast *toast, BlockNumber blocks)
+{
+	BufferAccessStrategy strategy =
+		blocks > NBuffers / 4 ? GetAccessStrategy(BAS_BULKREAD) : NULL;
+	VrToastSnapshotData data;
+	Snapshot snapshot = VrInitToastSnapshot(&data);
+	BlockNumber block;
+
+	toast->value = MemoryContextAlloc(toast->context, TOAST_LONGEST);
+	toast->current = -1;
+	ToastHash(toast);
+	for (block = 0; block < blocks; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		ToastPage(toast, block, snapshot, strategy);
+	}
+	if (strategy != NULL)
+		FreeAccessStrategy(strategy);
+}
+
+/* Reads all that was put aside. */
+void
+VrKnnToastEnd(VrKnnToast *toast)
+{
+	BlockNumber blocks = RelationGetNumberOfBlocks(toast->rel);
+	int i;
+
+	if (toast->count > 1 &&
+		blocks / TOAST_BLOCKS_PER_VALUE <= (BlockNumber) toast->count)
+		ToastScan(toast, blocks);
+	for (i = 0; i < toast->count; i++)
+		if (!toast->entries[i].done)
+		{
+			CHECK_FOR_INTERRUPTS();
+			ToastFetch(toast, &toast->entries[i]);
+		}
+	table_close(toast->rel, AccessShareLock);
+	MemoryContextDelete(toast->context);
+}
