@@ -246,6 +246,24 @@ VrOwnDistance(const VrQuantQuery *query, const VrOwnHead *head,
 	return query->distance(query, head, data);
 }
 
+/*
+ * The same with an own vector of another floating-point kind (F32, F16) than
+ * the layout's.
+ */
+extern float VrOwnDistanceAs(VrOwnKind kind, const VrQuantQuery *query,
+							 const VrOwnHead *head, const void *data);
+
+/*
+ * Whether a distance d is so small that coding errors of squared norms err2
+ * (of a pair: the sum) make more than about 2 % of it, rms. Errors of rotated
+ * vectors point anywhere: 2 <q - x, e> is about 2 |q - x| |e| / sqrt(P).
+ */
+static inline bool
+VrOwnIsRough(int padded, float d, float err2)
+{
+	return d * (float) padded < 10000.0f * err2;
+}
+
 /* The same from both planes of I8X2; as VrOwnDistance for the other kinds. */
 extern float VrOwnDistanceFine(const VrQuantQuery *query, const VrOwnHead *head,
 							   const void *data);
@@ -347,6 +365,9 @@ VrLaneIsEmpty(const VrEdgeFactors *factors, int lane)
  */
 extern float VrEdgeNorm(int padded, int code_bits, const VrEdgeFactors *factors,
 						int lane);
+/* The same of all 32; 0 for empty lanes. */
+extern void VrEdgeNorms(int padded, int code_bits, const VrEdgeFactors *factors,
+						float norms[VR_QUANT_LANES]);
 
 /*
  * Estimates for all 32 lanes into est, given g = |q-v|^2; returns the mask of
@@ -390,6 +411,8 @@ typedef struct VrQuantKernels
 	 */
 	void (*edge_bits)(int padded, int code_bits, const float *v, const float *u,
 					  uint8 *row, int stride, float sums[3]);
+	/* out[j] = scale * x[j], scale a power of two: the same in every set */
+	void (*decode_f16)(int padded, float scale, const vr_half *x, float *out);
 	VrOwnDistanceFn distance[VR_OWN_NKINDS];
 	VrOwnDistanceFn distance_fine; /* I8X2, both planes */
 	VrOwnPairFn pair[VR_OWN_NKINDS];

@@ -564,6 +564,15 @@ avx2_pair_f16(int padded, const VrOwnHead *ha, const void *a,
 	return quant_bound(avx2_sum(_mm256_add_ps(s0, s1)));
 }
 
+AVX2 static void
+avx2_decode_f16(int padded, float scale, const vr_half *x, float *out)
+{
+	__m256 s = _mm256_set1_ps(scale);
+
+	for (int j = 0; j < padded; j += 8)
+		_mm256_storeu_ps(out + j, _mm256_mul_ps(s, avx2_load_half(x + j)));
+}
+
 AVX2 static float
 avx2_distance_i8(const VrQuantQuery *query, const VrOwnHead *head,
 				 const void *data)
@@ -635,6 +644,7 @@ const VrQuantKernels VrQuantAvx2 = {
 	.accumulate32 = avx2_accumulate32,
 	.estimate32 = avx2_estimate32,
 	.edge_bits = avx2_edge_bits,
+	.decode_f16 = avx2_decode_f16,
 	.distance = {NULL, avx2_distance_f32, avx2_distance_f16, avx2_distance_i8,
 				 avx2_distance_i8, qg_distance_i4, qg_distance_i2},
 	.distance_fine = qg_distance_i8x2_fine,

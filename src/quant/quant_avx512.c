@@ -627,6 +627,15 @@ avx512_distance_i8x2_fine(const VrQuantQuery *query, const VrOwnHead *head,
 	return quant_bound(_mm512_reduce_add_ps(sum));
 }
 
+AVX512 static void
+avx512_decode_f16(int padded, float scale, const vr_half *x, float *out)
+{
+	__m512 s = _mm512_set1_ps(scale);
+
+	for (int j = 0; j < padded; j += 16)
+		_mm512_storeu_ps(out + j, _mm512_mul_ps(s, avx512_load_half(x + j)));
+}
+
 /* --------------------------------------------------- own vectors, integer */
 
 /* Without VNNI: 16-bit products, widened every 1024 coordinates. */
@@ -782,8 +791,9 @@ vnni_distance_i2(const VrQuantQuery *query, const VrOwnHead *head,
 }
 
 /*
- * Unsigned times signed is what VNNI has, so y is taken as y - 128:
- * sum x y = sum x (y - 128) + 128 sum x.
+ * Unsigned times signed is what VNNI has: with y' = y - 128, the sum of
+ * (x - 128) y' is that of x y' less that of 128 y'. Both stay below
+ * 255 * 128 * 16,000.
  */
 VNNI static float
 vnni_pair_i8(int padded, const VrOwnHead *ha, const void *a,
@@ -791,28 +801,34 @@ vnni_pair_i8(int padded, const VrOwnHead *ha, const void *a,
 {
 	const uint8 *x = a;
 	const uint8 *y = b;
-	const __m512i flip = _mm512_set1_epi8((char) 0x80);
-	const __m512i one = _mm512_set1_epi8(1);
-	__m512i dot = _mm512_setzero_si512();
-	__m512i sx = dot;
-	__m512i sy = dot;
-	int64 sum_x, sum_y;
+	const __m512i middle = _mm512_set1_epi8((char) 0x80);
+	__m512i dot0 = _mm512_setzero_si512();
+	__m512i dot1 = dot0;
+	__m512i sum0 = dot0;
+	__m512i sum1 = dot0;
+	__m512i v;
+	int j = 0;
 
-	for (int j = 0; j < padded; j += 64)
+	for (; j + 128 <= padded; j += 128)
+	{
+		v = _mm512_xor_si512(_mm512_loadu_si512(y + j), middle);
+		dot0 = _mm512_dpbusd_epi32(dot0, _mm512_loadu_si512(x + j), v);
+		sum0 = _mm512_dpbusd_epi32(sum0, middle, v);
+		v = _mm512_xor_si512(_mm512_loadu_si512(y + j + 64), middle);
+		dot1 = _mm512_dpbusd_epi32(dot1, _mm512_loadu_si512(x + j + 64), v);
+		sum1 = _mm512_dpbusd_epi32(sum1, middle, v);
+	}
+	for (; j < padded; j += 64)
 	{
 		__mmask64 m = vnni_mask(padded, j);
-		__m512i cx = _mm512_maskz_loadu_epi8(m, x + j);
-		__m512i cy = _mm512_maskz_loadu_epi8(m, y + j);
 
-		dot = _mm512_dpbusd_epi32(dot, cx, _mm512_xor_si512(cy, flip));
-		sx = _mm512_dpbusd_epi32(sx, cx, one);
-		sy = _mm512_dpbusd_epi32(sy, cy, one);
+		v = _mm512_maskz_sub_epi8(m, _mm512_maskz_loadu_epi8(m, y + j), middle);
+		dot0 = _mm512_dpbusd_epi32(dot0, _mm512_maskz_loadu_epi8(m, x + j), v);
+		sum0 = _mm512_dpbusd_epi32(sum0, middle, v);
 	}
-	sum_x = _mm512_reduce_add_epi32(sx);
-	sum_y = _mm512_reduce_add_epi32(sy);
-	return quant_int_pair(padded, ha, hb,
-						  _mm512_reduce_add_epi32(dot) + 128 * sum_x,
-						  sum_x + sum_y, 1, 128);
+	v = _mm512_sub_epi32(_mm512_add_epi32(dot0, dot1),
+						 _mm512_add_epi32(sum0, sum1));
+	return quant_dot_pair(ha, hb, _mm512_reduce_add_epi32(v), 1);
 }
 
 VNNI static inline float
@@ -866,7 +882,8 @@ vnni_pair_i2(int padded, const VrOwnHead *ha, const void *a,
 	.rotate = avx512_rotate, .make_lut = avx512_make_lut,                      \
 	.copy_query = avx512_copy_query, .make_ints = avx512_make_ints,            \
 	.accumulate32 = avx512_accumulate32, .estimate32 = avx512_estimate32,      \
-	.edge_bits = avx512_edge_bits, .distance_fine = avx512_distance_i8x2_fine
+	.edge_bits = avx512_edge_bits, .decode_f16 = avx512_decode_f16,            \
+	.distance_fine = avx512_distance_i8x2_fine
 
 const VrQuantKernels VrQuantAvx512 = {
 	.name = "avx512-novnni",

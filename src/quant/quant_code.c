@@ -195,6 +195,17 @@ VrLaneCopy(int code_bits, uint8 *dst, VrEdgeFactors *dst_factors, int dst_lane,
 float
 VrEdgeNorm(int padded, int code_bits, const VrEdgeFactors *factors, int lane)
 {
-	return -quant_bf16_to_float(factors->rescale[lane]) * 0.5f *
-		   (float) code_bits / sqrtf(6.2831853f * (float) padded);
+	float unit = -0.5f * (float) code_bits / sqrtf(6.2831853f * (float) padded);
+
+	return quant_bf16_to_float(factors->rescale[lane]) * unit;
+}
+
+void
+VrEdgeNorms(int padded, int code_bits, const VrEdgeFactors *factors,
+			float norms[VR_QUANT_LANES])
+{
+	float unit = -0.5f * (float) code_bits / sqrtf(6.2831853f * (float) padded);
+
+	for (size_t i = 0; i < VR_QUANT_LANES; i++)
+		norms[i] = quant_bf16_to_float(factors->rescale[i]) * unit;
 }

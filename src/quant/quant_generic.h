@@ -136,6 +136,13 @@ qg_distance_i8x2_fine(const VrQuantQuery *query, const VrOwnHead *head,
 	return quant_bound(qg_sum16(part));
 }
 
+QG_FN static void
+qg_decode_f16(int padded, float scale, const vr_half *x, float *out)
+{
+	for (size_t j = 0; j < padded; j++)
+		out[j] = scale * quant_half_to_float(x[j]);
+}
+
 /* Sum of code * q16 over n bytes; exact. 256 products fit in 32 bits. */
 QG_FN static int64
 qg_udot_q16(int n, const uint8 *c, const int16 *q16)

@@ -150,6 +150,18 @@ neon_pair_f16(int padded, const VrOwnHead *ha, const void *a,
 	return quant_bound(vaddvq_f32(vaddq_f32(s0, s1)));
 }
 
+static void
+neon_decode_f16(int padded, float scale, const vr_half *x, float *out)
+{
+	for (int j = 0; j < padded; j += 8)
+	{
+		float16x8_t h = vreinterpretq_f16_u16(vld1q_u16(x + j));
+
+		vst1q_f32(out + j, vmulq_n_f32(vcvt_f32_f16(vget_low_f16(h)), scale));
+		vst1q_f32(out + j + 4, vmulq_n_f32(vcvt_high_f32_f16(h), scale));
+	}
+}
+
 /* The scalar set's table and bits are plain loops over few instructions. */
 static void
 neon_make_lut(int code_bits, const float *q, uint8 *lut, float *step,
@@ -174,6 +186,7 @@ const VrQuantKernels VrQuantNeon = {
 	.accumulate32 = neon_accumulate32,
 	.estimate32 = neon_estimate32,
 	.edge_bits = neon_edge_bits,
+	.decode_f16 = neon_decode_f16,
 	.distance = {NULL, qg_distance_f32, neon_distance_f16, qg_distance_i8,
 				 qg_distance_i8, qg_distance_i4, qg_distance_i2},
 	.distance_fine = qg_distance_i8x2_fine,

@@ -367,9 +367,7 @@ VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
 			memcpy(x, data, sizeof(float) * padded);
 			break;
 		case VR_OWN_F16:
-			VrDistance->f16_to_f32(padded, data, x);
-			for (size_t j = 0; j < padded; j++)
-				x[j] *= head->scale;
+			VrQuant->decode_f16(padded, head->scale, data, x);
 			break;
 		case VR_OWN_I8:
 			for (size_t j = 0; j < padded; j++)
@@ -390,6 +388,13 @@ VrOwnDecode(VrOwnKind kind, int padded, const VrOwnHead *head, const void *data,
 		case VR_OWN_AUTO:
 			break;
 	}
+}
+
+float
+VrOwnDistanceAs(VrOwnKind kind, const VrQuantQuery *query,
+				const VrOwnHead *head, const void *data)
+{
+	return VrQuant->distance[kind](query, head, data);
 }
 
 float

@@ -119,6 +119,16 @@ quant_int_distance(const VrQuantQuery *query, const VrOwnHead *head, int64 udot,
 	return quant_bound(query->int_norm2 + head->norm2 - 2.0f * ip);
 }
 
+/* The same from the product of the codes less their zeros, mul times each. */
+static inline float
+quant_dot_pair(const VrOwnHead *ha, const VrOwnHead *hb, int64 dot, int mul)
+{
+	float ip = ((float) dot / (float) (mul * mul) * ha->scale) * hb->scale;
+	float d = ha->norm2 + hb->norm2 - 2.0f * ip;
+
+	return d > 0.0f ? quant_bound(d) : 0.0f;
+}
+
 /*
  * The tail of every integer pair: sums over unsigned codes, of products and of
  * both vectors' codes together.
@@ -129,10 +139,8 @@ quant_int_pair(int padded, const VrOwnHead *ha, const VrOwnHead *hb, int64 udot,
 {
 	int64 dot =
 		(udot * mul - (int64) zero * usum) * mul + (int64) zero * zero * padded;
-	float ip = ((float) dot / (float) (mul * mul) * ha->scale) * hb->scale;
-	float d = ha->norm2 + hb->norm2 - 2.0f * ip;
 
-	return d > 0.0f ? quant_bound(d) : 0.0f;
+	return quant_dot_pair(ha, hb, dot, mul);
 }
 
 #endif /* VR_QUANT_PRIVATE_H */

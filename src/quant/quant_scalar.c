@@ -242,6 +242,7 @@ const VrQuantKernels VrQuantScalar = {
 	.accumulate32 = scalar_accumulate32,
 	.estimate32 = scalar_estimate32,
 	.edge_bits = scalar_edge_bits,
+	.decode_f16 = qg_decode_f16,
 	.distance = {NULL, qg_distance_f32, scalar_distance_f16, qg_distance_i8,
 				 qg_distance_i8, qg_distance_i4, qg_distance_i2},
 	.distance_fine = qg_distance_i8x2_fine,

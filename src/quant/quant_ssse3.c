@@ -127,6 +127,7 @@ const VrQuantKernels VrQuantSsse3 = {
 	.accumulate32 = ssse3_accumulate32,
 	.estimate32 = ssse3_estimate32,
 	.edge_bits = ssse3_edge_bits,
+	.decode_f16 = qg_decode_f16,
 	.distance = {NULL, qg_distance_f32, ssse3_distance_f16, qg_distance_i8,
 				 qg_distance_i8, qg_distance_i4, qg_distance_i2},
 	.distance_fine = qg_distance_i8x2_fine,

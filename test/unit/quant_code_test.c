@@ -34,7 +34,7 @@ main(void)
 	uint8 block[BLOCK], single[BLOCK], row[ROW], row2[ROW];
 	VrEdgeFactors factors, single_factors;
 	VrEdge edge, edge2;
-	float r2[32];
+	float r2[32], norms[32];
 	bool same;
 	double worst;
 
@@ -145,6 +145,13 @@ main(void)
 		worst = fabs(ratio) > worst ? fabs(ratio) : worst;
 	}
 	unit_ok(worst < 0.12, "|r| from the factor, worst error %.3f", worst);
+	VrLaneClear(BITS, block, &factors, 5);
+	VrEdgeNorms(DIM, BITS, &factors, norms);
+	same = norms[5] == 0.0f;
+	for (int lane = 0; lane < 32; lane++)
+		same &= norms[lane] == VrEdgeNorm(DIM, BITS, &factors, lane);
+	unit_ok(same, "|r| of all lanes at once");
+	make_block(32, block, &factors, r2);
 
 	/* every set encodes the same bits */
 	sets = VrQuantAvailable();

@@ -203,6 +203,16 @@ check_own(const VrQuantKernels *set, int dim)
 		p1 = VrQuantScalar.pair[kind](n, &ha, a, &hb, b);
 		p2 = set->pair[kind](n, &ha, ae, &hb, be);
 		scale = quant_dot(n, q, q) + quant_dot(n, x, x);
+		if (kind == VR_OWN_F16)
+		{
+			float *out = quant_alloc(2 * n * sizeof(float));
+
+			VrQuantScalar.decode_f16(n, ha.scale, a, out);
+			set->decode_f16(n, ha.scale, ae, out + n);
+			unit_ok(memcmp(out, out + n, n * sizeof(float)) == 0,
+					"%s: float16 of %d dimensions decoded", set->name, dim);
+			free(out);
+		}
 		unit_ok(close_to(d1, d2, scale) && close_to(f1, f2, scale) &&
 					close_to(p1, p2, scale),
 				"%s: distances of %s in %d dimensions", set->name,

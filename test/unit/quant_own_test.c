@@ -143,6 +143,74 @@ check_batch(VrOwnKind kind)
 	free(mem);
 }
 
+/*
+ * What VrOwnIsRough lets pass is good to a few per cent, at every distance, and
+ * it does let ordinary distances pass. A query for int8 measures float16 too.
+ */
+static void
+check_rough(int n)
+{
+	VrQuantLayout layout = quant_layout(n, VR_OWN_I8, 32);
+	VrQuantLayout half = quant_layout(n, VR_OWN_F16, 32);
+	float *x = quant_alloc(n * sizeof(float));
+	float *q = quant_alloc(n * sizeof(float));
+	void *mem = quant_alloc(VrQuantQuerySize(&layout));
+	void *half_mem = quant_alloc(VrQuantQuerySize(&half));
+	void *codes = quant_alloc(VrOwnBytes(VR_OWN_I8, n));
+	void *other = quant_alloc(VrOwnBytes(VR_OWN_I8, n));
+	void *halves = quant_alloc(VrOwnBytes(VR_OWN_F16, n));
+	double worst = 0.0;
+	bool same = true;
+	int rough = 0;
+
+	for (int i = 0; i < 200; i++)
+	{
+		/* from a thousandth of the norm to all of it */
+		float away = (float) pow(10.0, -3.0 * (i % 100) / 99.0);
+		VrOwnHead head, other_head, half_head;
+		VrQuantQuery *query, *exact;
+		float d, pair, err2;
+		double truth;
+
+		quant_normals(n, x, 1.0f);
+		for (int j = 0; j < n; j++)
+			q[j] = x[j] + away * quant_normal();
+		VrOwnEncode(VR_OWN_I8, n, x, &head, codes);
+		VrOwnEncode(VR_OWN_I8, n, q, &other_head, other);
+		VrOwnEncode(VR_OWN_F16, n, x, &half_head, halves);
+		query = VrQuantQueryInit(&layout, q, VR_QUERY_OWN, mem);
+		exact = VrQuantQueryInit(&half, q, VR_QUERY_OWN, half_mem);
+		same &= VrOwnDistanceAs(VR_OWN_F16, query, &half_head, halves) ==
+				VrOwnDistance(exact, &half_head, halves);
+		truth = quant_l2sq(n, q, x);
+		d = VrOwnDistance(query, &head, codes);
+		err2 = head.err * head.err;
+		if (VrOwnIsRough(n, d, err2))
+			rough++;
+		else
+			worst = fmax(worst, fabs(d / truth - 1.0));
+		err2 += other_head.err * other_head.err;
+		pair =
+			VrOwnPairDistance(VR_OWN_I8, n, &head, codes, &other_head, other);
+		if (!VrOwnIsRough(n, pair, err2))
+			worst = fmax(worst, fabs(pair / truth - 1.0));
+		if (away > 0.2f)
+			same &= !VrOwnIsRough(n, d, head.err * head.err) &&
+					!VrOwnIsRough(n, pair, err2);
+	}
+	unit_ok(same, "%d: float16 by a query for int8; far is not rough", n);
+	unit_ok(worst < 0.08 && rough > 20 && rough < 120,
+			"%d: %d of 200 are rough, the rest are off by %.3f at most", n,
+			rough, worst);
+	free(x);
+	free(q);
+	free(mem);
+	free(half_mem);
+	free(codes);
+	free(other);
+	free(halves);
+}
+
 int
 main(void)
 {
@@ -157,6 +225,8 @@ main(void)
 			check_kind(kind, dims[i]);
 	for (kind = VR_OWN_F32; kind < VR_OWN_NKINDS; kind++)
 		check_batch(kind);
+	for (int i = 0; i < 4; i++)
+		check_rough(dims[i]);
 	for (int i = 0; i < VR_OWN_NKINDS; i++)
 		names &= VrOwnKindFromName(VrOwnKindName(i), &kind) && kind == i;
 	kind = VR_OWN_I4;
