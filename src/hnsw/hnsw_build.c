@@ -111,8 +111,7 @@ BuildFlush(BuildState *b, bool full)
 	{
 		double rows = pg_atomic_read_u32(&shared->n0);
 		double table = Max(b->heap->rd_rel->reltuples, rows);
-		double bytes =
-			table * VrHnswImageRowBytes(b->idx, b->parallel) * 1.1 + 2097152;
+		double bytes = table * VrHnswImageRowBytes(b->idx) * 1.1 + 2097152;
 
 		ereport(NOTICE,
 				(errmsg("hnsw graph no longer fits into maintenance_work_mem "

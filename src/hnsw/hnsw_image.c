@@ -13,6 +13,9 @@
 
 #include "hnsw/hnsw_image.h"
 
+/* Bytes of a cache line, most everywhere. */
+#define VR_IMAGE_LINE 64
+
 /* Records above level 0 for each one on it: 1/m + 1/m^2 + ..., and slack. */
 static double
 VrImageUpperShare(const VrHnswIndex *idx)
@@ -20,12 +23,43 @@ VrImageUpperShare(const VrHnswIndex *idx)
 	return 1.2 / (idx->m - 1);
 }
 
-/* Bytes per row of an image, its share of the upper levels included. */
-double
-VrHnswImageRowBytes(const VrHnswIndex *idx, bool locks)
+/*
+ * Bytes before each record for its quick copy, such that the codes begin on a
+ * cache line; 0 if the own value is as quick itself.
+ */
+static Size
+VrImageQuickBytes(const VrHnswIndex *idx)
 {
-	return idx->layout.record_size * (1 + VrImageUpperShare(idx)) +
+	const VrHnswLayout *l = &idx->layout;
+	Size bytes;
+
+	if (idx->form != VR_FORM_QUANTISED ||
+		(l->own_kind != VR_OWN_F16 && l->own_kind != VR_OWN_F32))
+		return 0;
+	bytes = offsetof(VrHnswQuick, codes) + VrOwnBytes(VR_OWN_I8, l->padded);
+	return TYPEALIGN(VR_IMAGE_LINE, bytes + l->codes_at) - l->codes_at;
+}
+
+/* Bytes from one record to the next. */
+static Size
+VrImageStride(const VrHnswIndex *idx, Size quick)
+{
+	return quick > 0 ? TYPEALIGN(VR_IMAGE_LINE, quick + idx->layout.record_size)
+					 : idx->layout.record_size;
+}
+
+/* Bytes per row of an image, its share of the upper levels included. */
+static double
+VrImageRowBytes(const VrHnswIndex *idx, Size quick)
+{
+	return VrImageStride(idx, quick) * (1 + VrImageUpperShare(idx)) +
 		   sizeof(VrImageTid);
+}
+
+double
+VrHnswImageRowBytes(const VrHnswIndex *idx)
+{
+	return VrImageRowBytes(idx, VrImageQuickBytes(idx));
 }
 
 double
@@ -38,7 +72,7 @@ double
 VrHnswImageBytes(const VrHnswIndex *idx, double rows, double value_bytes)
 {
 	double capacity = VrHnswImageCapacity(rows);
-	double records = capacity * VrHnswImageRowBytes(idx, true);
+	double records = capacity * VrHnswImageRowBytes(idx);
 	double longs = 0;
 
 	/* The shares are those of VrHnswImagePlan. */
@@ -52,7 +86,7 @@ VrHnswImageBytes(const VrHnswIndex *idx, double rows, double value_bytes)
 			records = longs;
 	}
 	return records + longs + VR_IMAGE_LOCKS * sizeof(LWLock) +
-		   64.0 * idx->layout.record_size + 3 * 4096;
+		   64.0 * VrImageStride(idx, VrImageQuickBytes(idx)) + 3 * 4096;
 }
 
 Size
@@ -62,6 +96,7 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 	Size fixed = BUFFERALIGN(sizeof(VrHnswImageShared)) +
 				 (locks ? VR_IMAGE_LOCKS * sizeof(LWLock) : 0) + 4096;
 	Size longs = 0;
+	Size quick = VrImageQuickBytes(idx);
 	double fit;
 	Size at;
 
@@ -73,8 +108,12 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 		else if (idx->layout.own_bytes == 0)
 			longs = (memory - fixed) / 2;
 	}
+	/* Rather all rows in memory without quick copies than some with them. */
+	if (quick > 0 && memory < fixed + rows * VrImageRowBytes(idx, quick) +
+								  64 * VrImageStride(idx, quick))
+		quick = 0;
 	fit = memory > fixed + longs
-			  ? (memory - fixed - longs) / VrHnswImageRowBytes(idx, locks)
+			  ? (memory - fixed - longs) / VrImageRowBytes(idx, quick)
 			  : 0;
 	rows = Min(rows, fit);
 	rows = Min(rows, 2e9);
@@ -83,6 +122,7 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 	plan->cap_upper = (uint32) (rows * VrImageUpperShare(idx)) + 64;
 	plan->cap_tids = (uint32) rows;
 	plan->cap_long = longs;
+	plan->quick = quick;
 	at = BUFFERALIGN(sizeof(VrHnswImageShared));
 	if (locks)
 	{
@@ -91,9 +131,12 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 	}
 	plan->tids_at = at;
 	at += BUFFERALIGN((Size) plan->cap_tids * sizeof(VrImageTid));
+	at = TYPEALIGN(VR_IMAGE_LINE, at);
 	plan->records_at = at;
+	/* The memory itself may begin anywhere: see VrHnswImageAttach. */
 	at += BUFFERALIGN(((Size) plan->cap0 + plan->cap_upper) *
-					  idx->layout.record_size);
+					  VrImageStride(idx, quick)) +
+		  VR_IMAGE_LINE;
 	plan->long_at = at;
 	at += longs;
 	return at;
@@ -132,8 +175,16 @@ VrHnswImageAttach(void *mem, const VrHnswIndex *idx)
 	VrHnswImage *image = palloc0(sizeof(VrHnswImage));
 
 	image->shared = shared;
-	image->stride = idx->layout.record_size;
-	image->records = (char *) mem + shared->records_at;
+	image->quick = shared->quick;
+	image->stride = VrImageStride(idx, image->quick);
+	image->records =
+		(char *) TYPEALIGN(VR_IMAGE_LINE, (char *) mem + shared->records_at) +
+		image->quick;
+	if (image->quick > 0)
+	{
+		image->quick_layout = idx->quant;
+		image->quick_layout.own = VR_OWN_I8;
+	}
 	image->tids = (VrImageTid *) ((char *) mem + shared->tids_at);
 	image->longs = (char *) mem + shared->long_at;
 	image->locks =

@@ -40,17 +40,33 @@ typedef struct VrHnswImageShared
 	uint32 cap_upper;
 	uint32 cap_tids;
 	Size cap_long;
+	Size quick; /* bytes before each record for its VrHnswQuick; 0: none */
 	Size records_at;
 	Size tids_at;
 	Size long_at;
 	Size locks_at; /* 0: no locks, one builder only */
 } VrHnswImageShared;
 
+/*
+ * A second copy of a record's own value, in 8 bits a coordinate. It stands right
+ * before the record's head, so that the distance, the neighbours' ids and their
+ * codes are one stretch of memory. Only where the own value is floating point,
+ * and maintenance_work_mem has room for it.
+ */
+typedef struct VrHnswQuick
+{
+	VrOwnHead head;
+	uint32 spare;
+	uint8 codes[FLEXIBLE_ARRAY_MEMBER];
+} VrHnswQuick;
+
 struct VrHnswImage
 {
 	VrHnswImageShared *shared;
 	char *records;
 	Size stride;
+	Size quick;                 /* as in shared */
+	VrQuantLayout quick_layout; /* of queries, if there are quick copies */
 	VrImageTid *tids;
 	char *longs;
 	LWLock *locks; /* or NULL */
@@ -73,7 +89,7 @@ extern double VrHnswImageCapacity(double rows);
 extern double VrHnswImageBytes(const VrHnswIndex *idx, double rows,
 							   double value_bytes);
 /* Bytes that a vertex takes, for the NOTICE about memory. */
-extern double VrHnswImageRowBytes(const VrHnswIndex *idx, bool locks);
+extern double VrHnswImageRowBytes(const VrHnswIndex *idx);
 
 extern uint32 VrHnswImageMaxVertex(VrHnswImage *image);
 extern const char *VrHnswImageLongValue(VrHnswImage *image, VrHnswRecord rec);
@@ -90,6 +106,12 @@ static inline VrHnswRecord
 VrHnswImageRecord(VrHnswImage *image, uint32 id)
 {
 	return (VrHnswRecord) (image->records + (Size) id * image->stride);
+}
+
+static inline VrHnswQuick *
+VrHnswImageQuick(const VrHnswImage *image, VrHnswRecord rec)
+{
+	return (VrHnswQuick *) ((char *) rec - image->quick);
 }
 
 static inline LWLock *

@@ -60,6 +60,19 @@ VrHnswPairDistance(VrHnswStore *store, VrHnswRecord a, const char *avalue,
 		const VrHnswOwnHead *ha = VrHnswRecordOwnHead(a, l);
 		const VrHnswOwnHead *hb = VrHnswRecordOwnHead(b, l);
 
+		/* In an image, both are records of it. */
+		if (store->image && store->image->quick > 0)
+		{
+			const VrHnswQuick *qa = VrHnswImageQuick(store->image, a);
+			const VrHnswQuick *qb = VrHnswImageQuick(store->image, b);
+			float err2 =
+				qa->head.err * qa->head.err + qb->head.err * qb->head.err;
+			float d = VrOwnPairDistance(VR_OWN_I8, l->padded, &qa->head,
+										qa->codes, &qb->head, qb->codes);
+
+			if (likely(!VrOwnIsRough(l->padded, d, err2)))
+				return d - ha->norm2 - hb->norm2;
+		}
 		return VrOwnPairDistance(l->own_kind, l->padded, &ha->own, avalue,
 								 &hb->own, bvalue) -
 			   ha->norm2 - hb->norm2;
@@ -204,6 +217,13 @@ VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
 		head->own = value->head;
 		head->norm2 = value->norm2;
 		memcpy(VrHnswRecordOwn(rec, l), value->data, l->own_bytes);
+		if (store->image && store->image->quick > 0)
+		{
+			VrHnswQuick *quick = VrHnswImageQuick(store->image, rec);
+
+			VrOwnEncode(VR_OWN_I8, l->padded, value->rotated, &quick->head,
+						quick->codes);
+		}
 		for (i = 0; i < l->lanes / VR_QUANT_LANES; i++)
 			VrLaneClearAll(l->code_bits, VrHnswRecordCodes(rec, l, i),
 						   VrHnswRecordFactors(rec, l, i));
@@ -297,6 +317,7 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 		const VrEdgeFactors *factors = VrHnswRecordFactors(target, l, set);
 		const uint8 *codes = VrHnswRecordCodes(target, l, set);
 		float est[VR_QUANT_LANES];
+		float norms[VR_QUANT_LANES];
 		int i;
 
 		/* g is the plain squared distance, for any metric. */
@@ -312,11 +333,10 @@ LinkMeasureQuantised(VrHnswStore *store, VrHnswRecord target,
 		}
 		else
 		{
+			VrEdgeNorms(l->padded, l->code_bits, factors, norms);
 			for (i = 0; i < n; i++)
 			{
-				float r = VrEdgeNorm(l->padded, l->code_bits, factors, i);
-
-				du[at + i] = r * r;
+				du[at + i] = norms[i] * norms[i];
 			}
 		}
 	}

@@ -363,11 +363,17 @@ void
 VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 {
 	const char *rec = VrHnswGuess(store, id);
-	int i;
+	int i = 0;
 
 	if (rec == NULL)
 		return;
-	for (i = 0; i < bytes; i += 64)
+	/* The quick copy stands before, and takes the place of the own value. */
+	if (store->image && store->image->quick > 0)
+	{
+		i = -(int) store->image->quick;
+		bytes = Min(bytes, store->idx->layout.own_at);
+	}
+	for (; i < bytes; i += 64)
 		VR_PREFETCH(rec + i);
 }
 

@@ -283,6 +283,10 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 	SeenReserve(s, &s->seen, VrHnswMaxVertex(s->store));
 	if (idx->form == VR_FORM_QUANTISED)
 	{
+		VrHnswImage *image = s->store->image;
+		const VrQuantLayout *layout =
+			image && image->quick > 0 ? &image->quick_layout : &idx->quant;
+
 		s->again = idx->metric == VR_METRIC_IP;
 		if (s->again)
 		{
@@ -290,8 +294,8 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 			SeenReserve(s, &s->spilled, VrHnswMaxVertex(s->store));
 		}
 		if (s->qmem == NULL)
-			s->qmem = MemoryContextAlloc(s->cxt, VrQuantQuerySize(&idx->quant));
-		s->qquery = VrQuantQueryInit(&idx->quant, query->rotated,
+			s->qmem = MemoryContextAlloc(s->cxt, VrQuantQuerySize(layout));
+		s->qquery = VrQuantQueryInit(layout, query->rotated,
 									 VR_QUERY_CODES | VR_QUERY_OWN, s->qmem);
 	}
 	MemoryContextReset(s->copies);
@@ -320,6 +324,27 @@ VrHnswSearchMemory(const VrHnswSearch *s)
 }
 
 /* -------------------------------------------------------------- expansions */
+
+/* Quantised: distance to a held record's own value. */
+static inline float
+SearchOwn(const VrHnswSearch *s, VrHnswRecord rec, const VrHnswOwnHead *head)
+{
+	const VrHnswLayout *layout = &s->store->idx->layout;
+	const VrHnswImage *image = s->store->image;
+
+	if (image && image->quick > 0)
+	{
+		const VrHnswQuick *quick = VrHnswImageQuick(image, rec);
+		float d = VrOwnDistance(s->qquery, &quick->head, quick->codes);
+		float err = quick->head.err;
+
+		if (likely(!VrOwnIsRough(layout->padded, d, err * err)))
+			return d;
+		return VrOwnDistanceAs(layout->own_kind, s->qquery, &head->own,
+							   VrHnswRecordOwn(rec, layout));
+	}
+	return VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(rec, layout));
+}
 
 /*
  * How far off a distance to a record's own value may be, as VrHnswLowerBound
@@ -468,7 +493,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 		return;
 	head = VrHnswRecordOwnHead(ref.rec, layout);
 	ids = VrHnswRecordIds(ref.rec, layout);
-	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
+	g = SearchOwn(s, ref.rec, head);
 	if (id != s->self)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
@@ -571,7 +596,7 @@ SearchMeasureOwn(VrHnswSearch *s, uint32 id)
 					 &ref))
 		return;
 	head = VrHnswRecordOwnHead(ref.rec, layout);
-	g = VrOwnDistance(s->qquery, &head->own, VrHnswRecordOwn(ref.rec, layout));
+	g = SearchOwn(s, ref.rec, head);
 	if (id != s->self)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
