@@ -13,7 +13,6 @@
 
 #include <math.h>
 
-#include "access/generic_xlog.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"

@@ -8,7 +8,6 @@
  */
 #include "postgres.h"
 
-#include "access/generic_xlog.h"
 #include "access/xlog.h"
 #include "miscadmin.h"
 #include "storage/buf_internals.h"

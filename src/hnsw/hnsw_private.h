@@ -7,7 +7,6 @@
 #define VR_HNSW_PRIVATE_H
 
 #include "access/amapi.h"
-#include "access/generic_xlog.h"
 #include "access/genam.h"
 #include "access/relscan.h"
 #include "nodes/execnodes.h"
@@ -211,11 +210,19 @@ extern Buffer VrHnswNewPage(VrHnswStore *store, VrHnswPageKind kind);
 /* ---- hnsw_wal.c: the one place that changes pages */
 #define VR_HNSW_EDIT_PAGES 4
 
+typedef struct VrHnswEditedPage
+{
+	Buffer buf;
+	bool whole; /* logged as it is, not by its differences */
+	Page image;
+} VrHnswEditedPage;
+
 typedef struct VrHnswEdit
 {
 	Relation index;
 	bool building;
-	GenericXLogState *state;
+	int npages;
+	VrHnswEditedPage pages[VR_HNSW_EDIT_PAGES];
 } VrHnswEdit;
 
 extern void VrHnswEditBegin(VrHnswEdit *edit, VrHnswStore *store);

@@ -15,7 +15,6 @@
 
 #include <float.h>
 
-#include "access/generic_xlog.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
