@@ -293,15 +293,18 @@ sub play
 	}
 	if ($how eq 'immediate' || $how eq 'fast')
 	{
-		$node->stop($how);
+		$s->fault($node->name . ' could not be stopped') if !$node->stop($how, fail_ok => 1);
 		# The standby's reader would go on.
 		open my $f, '>', $stop or die "$stop: $!";
 	}
-	elsif ($how eq 'standby' && $standby) { $standby->stop('immediate'); }
+	elsif ($how eq 'standby' && $standby)
+	{
+		$s->fault('standby could not be stopped') if !$standby->stop('immediate', fail_ok => 1);
+	}
 	$s->fault($s->reap(@clients));
-	return if @{ $s->{faults} };
-	$node->start if $how eq 'immediate' || $how eq 'fast';
-	$standby->start if $how eq 'standby' && $standby;
+	my $down = $how eq 'immediate' || $how eq 'fast' ? $node : $how eq 'standby' ? $standby : undef;
+	$s->fault($down->name . ' does not start') if $down && !@{ $s->{faults} } && !$down->start(fail_ok => 1);
+	$s->check_logs;
 	return;
 }
 
@@ -389,7 +392,12 @@ END
 		$s->verify($how eq 'immediate', $primary, $standby);
 		$s->tell($how);
 	}
-	if (!@{ $s->{faults} })
+	if (@{ $s->{faults} })
+	{
+		# One that died by itself has left a file that says it runs.
+		$_->_update_pid(-1) for grep { !kill 0, $_->{_pid} // 0 } $primary, $standby;
+	}
+	else
 	{
 		$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
 		$primary->stop('fast');
