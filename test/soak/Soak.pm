@@ -254,11 +254,11 @@ sub settings_of_round
 {
 	my ($s) = @_;
 	return {
-		wal_consistency_checking => $s->{round} % 3 == 1 ? 'generic' : '',
+		# Without full page images a replay may extend the file of an index that
+		# was dropped later, and the check then meets pages of zeros.
+		wal_consistency_checking => $s->{full_page_writes} eq 'on' && $s->{round} % 3 == 1 ? 'generic' : '',
 		hot_standby_feedback => rand() < .5 ? 'on' : 'off',
-		full_page_writes => rand() < .8 ? 'on' : 'off',
 		autovacuum => rand() < .4 ? 'on' : 'off',
-		track_io_timing => 'off',
 	};
 }
 
@@ -346,10 +346,12 @@ sub run
 	say_line("seed $s->{seed}, $s->{clients} clients, $s->{seconds} s", 1);
 	srand($s->{seed});
 
+	$s->{full_page_writes} = rand() < .8 ? 'on' : 'off';
 	my $primary = $s->{primary} = PostgreSQL::Test::Cluster->new('primary');
 	$primary->init(allows_streaming => 1, extra => ['--data-checksums']);
-	$primary->append_conf('postgresql.conf', <<'END');
+	$primary->append_conf('postgresql.conf', <<"END");
 fsync = off
+full_page_writes = $s->{full_page_writes}
 autovacuum = off
 autovacuum_naptime = 1s
 autovacuum_vacuum_threshold = 20
