@@ -306,8 +306,7 @@ VrHnswPlanLayout(VrHnswMetaPageData *meta, int nattrs,
 	}
 	meta->form = quantised ? VR_FORM_QUANTISED : VR_FORM_PLAIN;
 	if (nattrs > 0)
-		l->attr_group =
-			(VR_HNSW_PAGE_BYTES - 8) / (1 + 8 * nattrs) / l->slots + 1;
+		l->attr_group = VrHnswAttrGroup(nattrs, l->slots);
 	return true;
 }
 
@@ -552,6 +551,9 @@ VrHnswOpen(Relation index, VrHnswMetaPageData *meta)
 	if (likely(idx != NULL && idx->build_id == meta->build_id))
 		return idx;
 	VrHnswClassOf(index, &type, &metric);
+	if (meta->layout.nattrs != RelationGetNumberOfAttributes(index) - 1)
+		VrHnswCorrupt(index, VR_HNSW_META_BLOCK,
+					  "metapage has another number of attributes");
 	if (meta->type != type || meta->metric != metric ||
 		meta->dim != TupleDescAttr(RelationGetDescr(index), 0)->atttypmod)
 		VrHnswCorrupt(index, VR_HNSW_META_BLOCK,

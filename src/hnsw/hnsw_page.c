@@ -190,7 +190,8 @@ VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)
 		l->ids_at + l->lanes * sizeof(uint32) > l->record_size ||
 		l->attrs_at + l->nattrs * sizeof(uint64) > l->record_size ||
 		l->own_at + l->own_bytes > l->record_size ||
-		(l->nattrs > 0) != (l->attr_group > 1))
+		l->attr_group !=
+			(l->nattrs > 0 ? VrHnswAttrGroup(l->nattrs, l->slots) : 0))
 		VrHnswCorrupt(index, VR_HNSW_META_BLOCK, "metapage is damaged");
 	if (meta->entry != VR_HNSW_NO_VERTEX &&
 		(meta->entry_level < 0 || meta->entry_level > VR_HNSW_MAX_LEVEL))

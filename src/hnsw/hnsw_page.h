@@ -222,6 +222,8 @@ typedef VrHnswTidChunkData *VrHnswTidChunk;
  * bytes, then per attribute a column of words.
  */
 #define VR_ATTR_LIVE 0x80 /* entry belongs to a live record of level 0 */
+#define VrHnswAttrGroup(nattrs, slots)                                         \
+	((VR_HNSW_PAGE_BYTES - 8) / (1 + 8 * (nattrs)) / (slots) + 1)
 
 StaticAssertDecl(sizeof(VrHnswSpecialData) == 16, "special area is 16 bytes");
 StaticAssertDecl(sizeof(VrHnswRecordData) == 32, "record head is 32 bytes");

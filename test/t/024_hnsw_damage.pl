@@ -104,6 +104,8 @@ my @damage = (
 	[ 'own_kind', 'quantised', sub { put($_[0], 74, 'S', 77) }, qr/record layout/ ],
 	[ 'padded', 'quantised', sub { put($_[0], 76, 'L', 0xFFFFFFF0) }, qr/record layout/ ],
 	[ 'code_bits', 'quantised', sub { put($_[0], 80, 'L', 0xFFFFFFF0) }, qr/record layout/ ],
+	[ 'attr_group', 'attribute', sub { put($_[0], 84, 'L', 0x7FFFFFFF) }, qr/record layout/ ],
+	[ 'nattrs', 'attribute', sub { put($_[0], 58, 'S', 2) }, qr/record layout/ ],
 	[ 'upper_blocks', 'quantised', sub { put($_[0], 112, 'L', 99999) }, qr/blocks of upper levels/ ],
 	[ 'mean_block', 'quantised', sub { put($_[0], 116, 'L', 99999) }, qr/cut at block 99999/ ],
 	[ 'entry', 'quantised', sub { put($_[0], 120, 'L', 99999999) }, qr/entry point 99999999/ ],
