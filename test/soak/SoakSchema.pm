@@ -34,7 +34,7 @@ my %tables = (
 # seeds, less a tenth.
 my @indexes = (
 	{ table => 't', name => 't_l2', expr => 'v', op => '<->', class => 'vector_l2_ops', more => ', k', attrs => ['k'], quantised => 1 },
-	{ table => 't', name => 't_ip', expr => 'v', op => '<#>', class => 'vector_ip_ops', more => '', quantised => 1, floor => 0.7, unreached => .7 },
+	{ table => 't', name => 't_ip', expr => 'v', op => '<#>', class => 'vector_ip_ops', more => '', quantised => 1, floor => 0.7 },
 	{ table => 't', name => 't_cos', expr => 'v', op => '<=>', class => 'vector_cosine_ops', more => ', k, g', attrs => [ 'k', 'g' ],
 		skip => 'vector_norm(v) = 0', quantised => 1 },
 	{ table => 't', name => 't_l1', expr => 'v', op => '<+>', class => 'vector_l1_ops', more => '' },
@@ -44,8 +44,8 @@ my @indexes = (
 	{ table => 'h', name => 'h_cos', expr => 'v', op => '<=>', class => 'halfvec_cosine_ops', more => ', g', attrs => ['g'],
 		skip => 'l2_norm(v) = 0', quantised => 1 },
 	{ table => 'h', name => 'h_l1', expr => 'v', op => '<+>', class => 'halfvec_l1_ops', more => ', n', attrs => ['n'] },
-	{ table => 's', name => 's_l2', expr => 'v', op => '<->', class => 'sparsevec_l2_ops', more => '', floor => 0.7, unreached => .9 },
-	{ table => 's', name => 's_ip', expr => 'v', op => '<#>', class => 'sparsevec_ip_ops', more => '', floor => 0.5, unreached => .7 },
+	{ table => 's', name => 's_l2', expr => 'v', op => '<->', class => 'sparsevec_l2_ops', more => '', floor => 0.7, unreached => .3 },
+	{ table => 's', name => 's_ip', expr => 'v', op => '<#>', class => 'sparsevec_ip_ops', more => '', floor => 0.5 },
 	{ table => 's', name => 's_cos', expr => 'v', op => '<=>', class => 'sparsevec_cosine_ops', more => ', k', attrs => ['k'],
 		skip => 'l2_norm(v) = 0', floor => 0.6 },
 	{ table => 'b', name => 'b_ham', expr => 'v', op => '<~>', class => 'bit_hamming_ops', more => ', k', attrs => ['k'] },
