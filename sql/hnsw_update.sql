@@ -115,5 +115,43 @@ SELECT vr_test.faults('d_q'), vr_test.faults('d_p');
 
 DROP TABLE d, before;
 DROP FUNCTION all_rows, pages;
+
+-- An UPDATE that leaves the vector need not search for long. Buffers per row, of
+-- which 5 are the table's and btree's: rows one after another, and far apart.
+CREATE TABLE u (id int, v vector(48), n int) WITH (fillfactor = 50);
+INSERT INTO u SELECT id, v, id FROM vr_test.vectors('clustered', 3000, 48, 63);
+CREATE INDEX u_n ON u (n);
+CREATE FUNCTION update_buffers(rows text) RETURNS float8 LANGUAGE plpgsql
+SET enable_seqscan = on
+AS $$
+DECLARE
+	plan json;
+	n float8;
+BEGIN
+	EXECUTE 'SELECT count(*) FROM u WHERE ' || rows INTO n;
+	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json) UPDATE u SET n = n + 1 WHERE ' || rows INTO plan;
+	RETURN ((plan->0->'Plan'->>'Shared Hit Blocks')::float8 + (plan->0->'Plan'->>'Shared Read Blocks')::float8) / n;
+END
+$$;
+CREATE FUNCTION try(class text, storage text, OUT next text, OUT apart text) LANGUAGE plpgsql
+AS $$
+DECLARE
+	b float8;
+BEGIN
+	EXECUTE format('CREATE INDEX u_i ON u USING hnsw (v %s) WITH (storage = %s)', class, storage);
+	b := update_buffers('id BETWEEN 1001 AND 1200');
+	next := CASE WHEN b <= 15 THEN 'few' ELSE b::text END;
+	b := update_buffers('id % 37 = 5 AND id <= 1000');
+	apart := CASE WHEN b <= CASE WHEN storage = 'plain' THEN 200 WHEN class = 'vector_ip_ops' THEN 100 ELSE 30 END THEN 'few' ELSE b::text END;
+	DROP INDEX u_i;
+END
+$$;
+SELECT * FROM try('vector_l2_ops', 'quantised');
+SELECT * FROM try('vector_l2_ops', 'plain');
+SELECT * FROM try('vector_cosine_ops', 'quantised');
+SELECT * FROM try('vector_cosine_ops', 'plain');
+SELECT * FROM try('vector_ip_ops', 'quantised');
+DROP TABLE u;
+DROP FUNCTION update_buffers, try;
 SET client_min_messages = warning;
 DROP SCHEMA vr_test CASCADE;

@@ -27,6 +27,9 @@
 /* Width of the search for an equal vertex when an UPDATE left the value. */
 #define INSERT_NARROW_EF 12
 
+/* When an UPDATE left the value: records looked at behind the last one found. */
+#define INSERT_NEXT 4
+
 /* Stems to follow to one that may have one more. */
 #define INSERT_HANG_STEPS 1000
 
@@ -67,8 +70,8 @@ VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store, MemoryContext cxt)
 }
 
 /* Whether a record holds this very value, attributes included. */
-static bool
-InsertIsEqual(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value)
+bool
+VrHnswIsEqual(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value)
 {
 	const VrHnswLayout *l = &store->idx->layout;
 	uint32 bytes =
@@ -210,6 +213,33 @@ InsertTid(VrHnswStore *store, VrHnswRef *ref, uint32 id, ItemPointer tid)
 }
 
 /*
+ * Adds a TID to a vertex that was seen to be equal. False if it is so no more:
+ * it may have died, or be another vertex now. *full says that there is no room
+ * for the TID in the image.
+ */
+static bool
+InsertJoinOne(VrHnswStore *store, uint32 id, const VrHnswValue *value,
+			  ItemPointer tid, bool *full)
+{
+	VrHnswRef ref;
+	bool joined = false;
+
+	*full = false;
+	if (!VrHnswVisit(store, id, 0, BUFFER_LOCK_EXCLUSIVE, &ref))
+		return false;
+	if (VrHnswRecordIsLive(ref.rec) && VrHnswIsEqual(store, ref.rec, value))
+	{
+		joined = true;
+		if (!store->image)
+			InsertTid(store, &ref, id, tid);
+		else if (!VrHnswImageAddTid(store->image, ref.rec, tid))
+			*full = true;
+	}
+	VrHnswRelease(&ref);
+	return joined;
+}
+
+/*
  * Joins an equal vertex among the hits, if there is one. Returns whether there
  * is one; *full says that there is, but the image has no room for its TID.
  */
@@ -219,10 +249,9 @@ InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 {
 	VrHnswStore *store = ins->store;
 	VrHnswSearch *s = &ins->search;
-	uint32 i;
-
 	bool plain = store->idx->form == VR_FORM_PLAIN;
 	float self = 0;
+	uint32 i;
 
 	/*
 	 * Any hit may be it: equal values may differ in their attributes, and by
@@ -235,29 +264,98 @@ InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 							  value->data, value->bytes);
 	for (i = 0; i < s->nhits; i++)
 	{
-		VrHnswRef ref;
-		bool joined = false;
-
 		if (plain && s->hits[i].d != self)
 			continue;
-		if (!InsertIsEqual(store, (VrHnswRecord) s->hits[i].value, value))
-			continue;
-		if (!VrHnswVisit(store, s->hits[i].id, 0, BUFFER_LOCK_EXCLUSIVE, &ref))
-			continue;
-		/* The copy is old: it may have died, or be another vertex now. */
-		if (VrHnswRecordIsLive(ref.rec) && InsertIsEqual(store, ref.rec, value))
-		{
-			joined = true;
-			if (!store->image)
-				InsertTid(store, &ref, s->hits[i].id, tid);
-			else if (!VrHnswImageAddTid(store->image, ref.rec, tid))
-				*full = true;
-		}
-		VrHnswRelease(&ref);
-		if (joined)
+		if (VrHnswIsEqual(store, (VrHnswRecord) s->hits[i].value, value) &&
+			InsertJoinOne(store, s->hits[i].id, value, tid, full))
 			return true;
 	}
 	return false;
+}
+
+/*
+ * An UPDATE of many rows takes them in the order of the table, most likely, and
+ * a build has numbered the vertices in that order: whether one of those behind
+ * the last one found is equal.
+ */
+static uint32
+InsertFindNext(VrHnswStore *store, const VrHnswValue *value)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	uint32 found = VR_HNSW_NO_VERTEX;
+	uint32 id = store->idx->joined + 1;
+	uint32 end = id + INSERT_NEXT;
+
+	while (id < end && found == VR_HNSW_NO_VERTEX)
+	{
+		BlockNumber block = id / l->slots;
+		Buffer buf;
+		Page page;
+
+		if (block >= store->nblocks)
+			break;
+		buf = ReadBuffer(store->index, block);
+		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		page = BufferGetPage(buf);
+		if (VrHnswProbePage(page) != VR_PAGE_VERTEX)
+			end = 0;
+		for (; id < end && id / l->slots == block; id++)
+		{
+			VrHnswRecord rec =
+				(VrHnswRecord) (VrHnswPageContents(page) +
+								(id % l->slots) * l->record_size);
+
+			if (VrHnswRecordIsLive(rec) && rec->level == 0 &&
+				VrHnswIsEqual(store, rec, value))
+			{
+				found = id;
+				break;
+			}
+		}
+		UnlockReleaseBuffer(buf);
+	}
+	return found;
+}
+
+/*
+ * An UPDATE that left the value: looks narrowly for the vertex that has it, and
+ * for no longer than until it is met.
+ */
+static bool
+InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
+					ItemPointer tid, uint32 entry, int entry_level, bool *full)
+{
+	VrHnswSearch *s = &ins->search;
+	bool copies = s->keep_copies;
+	uint32 found;
+	uint32 down;
+
+	found = InsertFindNext(ins->store, value);
+	if (found != VR_HNSW_NO_VERTEX &&
+		InsertJoinOne(ins->store, found, value, tid, full))
+	{
+		ins->store->idx->joined = found;
+		return true;
+	}
+	VrHnswSearchQuery(s, value);
+	s->equal = value;
+	s->keep_copies = s->resumable = false;
+	down = VrHnswSearchDescend(s, entry, entry_level, 0);
+	if (down != VR_HNSW_NO_VERTEX && s->found == VR_HNSW_NO_VERTEX)
+	{
+		VrHnswSearchLevel(s, 0, INSERT_NARROW_EF);
+		VrHnswSearchAdd(s, down);
+		VrHnswSearchRun(s);
+	}
+	found = s->found;
+	s->equal = NULL;
+	s->found = VR_HNSW_NO_VERTEX;
+	s->keep_copies = copies;
+	if (found == VR_HNSW_NO_VERTEX ||
+		!InsertJoinOne(ins->store, found, value, tid, full))
+		return false;
+	ins->store->idx->joined = found;
+	return true;
 }
 
 /* ------------------------------------------------------------- own records */
@@ -900,26 +998,14 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 		*again = true;
 		return VR_INSERT_FULL;
 	}
-	VrHnswSearchQuery(s, value);
 	if (entry != VR_HNSW_NO_VERTEX)
 	{
 		if (exclusive)
 			old_base = InsertBase(store, entry, entry_level);
-		if (unchanged)
-		{
-			down = VrHnswSearchDescend(s, entry, entry_level, 0);
-			if (down != VR_HNSW_NO_VERTEX)
-			{
-				s->resumable = false;
-				VrHnswSearchLevel(s, 0, INSERT_NARROW_EF);
-				VrHnswSearchAdd(s, down);
-				VrHnswSearchRun(s);
-				VrHnswSearchSort(s, 0);
-				if (InsertJoin(ins, value, tid, &full))
-					return full ? VR_INSERT_FULL : VR_INSERT_SAME;
-			}
-			VrHnswSearchQuery(s, value);
-		}
+		if (unchanged &&
+			InsertJoinUnchanged(ins, value, tid, entry, entry_level, &full))
+			return full ? VR_INSERT_FULL : VR_INSERT_SAME;
+		VrHnswSearchQuery(s, value);
 		l = Min(level, entry_level);
 		down = VrHnswSearchDescend(s, entry, entry_level, l);
 		if (down == VR_HNSW_NO_VERTEX)

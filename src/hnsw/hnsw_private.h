@@ -118,6 +118,7 @@ typedef struct VrHnswIndex
 	Buffer *hints;
 	BlockNumber nhints;
 	BlockNumber target; /* VERTEX page with room, or NO_BLOCK */
+	uint32 joined;      /* the vertex that an unchanged value joined last */
 	MemoryContext cxt;  /* owner of all of this */
 } VrHnswIndex;
 
@@ -311,6 +312,8 @@ typedef struct VrHnswSearch
 	bool resumable;   /* nothing seen is forgotten */
 	bool again;       /* records come into the frontier with every estimate */
 	uint32 self;      /* record to step over, or NO_VERTEX */
+	const VrHnswValue *equal; /* a vertex with this value ends the search */
+	uint32 found;             /* and this is it, on level 0; or NO_VERTEX */
 
 	uint64 *frontier; /* min-heap of keys: distance, id */
 	uint32 nfrontier;
@@ -415,6 +418,8 @@ typedef enum VrHnswInsertResult
 	VR_INSERT_FULL  /* the image has no room; nothing was done */
 } VrHnswInsertResult;
 
+extern bool VrHnswIsEqual(VrHnswStore *store, VrHnswRecord rec,
+						  const VrHnswValue *value);
 extern int VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid);
 extern void VrHnswInserterInit(VrHnswInserter *ins, VrHnswStore *store,
 							   MemoryContext cxt);

@@ -263,7 +263,7 @@ VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
 	memset(s, 0, sizeof(*s));
 	s->store = store;
 	s->cxt = cxt;
-	s->self = VR_HNSW_NO_VERTEX;
+	s->self = s->found = VR_HNSW_NO_VERTEX;
 	s->copies = AllocSetContextCreate(cxt, "vecrecall hnsw records",
 									  ALLOCSET_DEFAULT_SIZES);
 	SeenReserve(s, &s->seen, VrHnswMaxVertex(store));
@@ -370,6 +370,9 @@ SearchHit(VrHnswSearch *s, uint32 id, VrHnswRecord rec, float d, float err)
 	VrHnswHit *hit;
 	bool live = VrHnswRecordIsLive(rec);
 
+	if (unlikely(s->equal != NULL) && live &&
+		VrHnswIsEqual(s->store, rec, s->equal))
+		s->found = rec->base;
 	if (live && s->filter &&
 		!VrHnswFilterPasses(s->filter, VrHnswRecordAttrs(rec, layout),
 							rec->attr_nulls))
@@ -473,6 +476,8 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 		if (i + 2 < nfresh)
 			VrHnswPrefetch(s->store, fresh[i + 2], bytes);
 		SearchMeasure(s, fresh[i]);
+		if (s->found != VR_HNSW_NO_VERTEX)
+			break;
 	}
 }
 
@@ -498,7 +503,8 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
 	limit = BoundLimit(s);
-	for (at = 0; at < ref.rec->degree; at += VR_QUANT_LANES)
+	for (at = 0; at < ref.rec->degree && s->found == VR_HNSW_NO_VERTEX;
+		 at += VR_QUANT_LANES)
 	{
 		float est[VR_QUANT_LANES];
 		int n = Min(ref.rec->degree - at, VR_QUANT_LANES);
@@ -545,8 +551,9 @@ VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 }
 
 /*
- * Expands the nearest until none is nearer than the ef-th hit. Returns false
- * if the budget of expansions, if any, ended it before.
+ * Expands the nearest until none is nearer than the ef-th hit, or the vertex
+ * is found whose value the search is for. Returns false if the budget of
+ * expansions, if any, ended it before.
  */
 bool
 VrHnswSearchRun(VrHnswSearch *s)
@@ -555,7 +562,7 @@ VrHnswSearchRun(VrHnswSearch *s)
 	int bytes = s->store->idx->layout.record_size;
 
 	bytes = Min(bytes, 2048);
-	while (s->nfrontier > 0)
+	while (s->nfrontier > 0 && s->found == VR_HNSW_NO_VERTEX)
 	{
 		uint64 key = s->frontier[0];
 
@@ -780,8 +787,8 @@ VrHnswSearchGrow(VrHnswSearch *s, uint32 ef)
 }
 
 /*
- * Goes from the entry record down to a level, nearest to nearest. Returns a
- * record of that level, or NO_VERTEX if the way is gone: the entry was
+ * Goes from the entry record down to a level, nearest to nearest, or down to
+ * the vertex at once that the search is for. Returns a record of that level, or NO_VERTEX if the way is gone: the entry was
  * replaced meanwhile, and the caller reads it anew.
  */
 uint32
@@ -802,6 +809,12 @@ VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 		VrHnswSearchLevel(s, l, 1);
 		VrHnswSearchAdd(s, entry);
 		VrHnswSearchRun(s);
+		if (s->found != VR_HNSW_NO_VERTEX)
+		{
+			entry = s->found;
+			sure = true;
+			break;
+		}
 		if (s->nhits == 0)
 		{
 			entry = VR_HNSW_NO_VERTEX;
