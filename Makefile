@@ -2,7 +2,7 @@
 #
 #   make demo     see it work: builds, runs a private server, cleans up
 #   make check    every test, on a private server
-#   make check-clients    real programs of client libraries and ORMs
+#   make check-clients    real programs of client libraries and ORMs, all of them
 #   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
 #   make soak     random work, crashes, a standby: test/soak/README.md
 #   make bench    the hnsw index against its peers: test/bench/README.md

@@ -1,17 +1,19 @@
 #!/bin/bash
 # check.sh: every test of the project on a private server ("make check").
 #
-#   check.sh [GROUP...]   only these of: lint unit regress isolation tap
-#   TESTS="name name"     only these tests of regress, isolation and tap
+#   check.sh [GROUP...]   only these of: lint unit regress isolation clients tap
+#   TESTS="name name"     only these tests of regress, isolation, clients and tap
 #
 # The sources are copied to build/check/src and built there, so that neither
 # stale objects nor another PostgreSQL version in the checkout matter. Logs
 # stay in build/check/log. The last line is "N passed, N failed"; the exit
 # status is 0 only if nothing failed and every test file was run.
 . "$(dirname "$0")/private.sh"
+. "$VR_TOP/test/lib/results.sh"
+. "$VR_TOP/test/clients/programs.sh"
 cd "$VR_TOP" || exit 1
 
-groups=${*:-lint unit regress isolation tap}
+groups=${*:-lint unit regress isolation clients tap}
 config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 log=$VR_TOP/build/check/log
 trap vr_cleanup EXIT
@@ -35,43 +37,6 @@ chosen()
 	for n in "$@"; do
 		case " ${TESTS:-$n} " in *" $n "*) echo "$n" ;; esac
 	done
-}
-
-# result pass|fail|skip GROUP NAME
-result()
-{
-	printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$log/results" ||
-		kill -TERM $$ # or what failed would not be counted
-}
-
-# tap_results GROUP NAME FILE STATUS: counts the test lines of TAP output. A
-# script that ends badly with no failed line has failed all the same.
-tap_results()
-{
-	local before after
-	before=$(grep -c ^fail "$log/results")
-	awk -v group="$1" -v file="$2" '
-		/^ok / || /^not ok / {
-			verdict = /^ok / ? "pass" : "fail"
-			if (/# *[Tt][Oo][Dd][Oo]/) verdict = "pass"
-			if (/# *[Ss][Kk][Ii][Pp]/) verdict = "skip"
-			sub(/^(not )?ok *[0-9]* *-? */, "")
-			printf "%s\t%s\t%s: %s\n", verdict, group, file, $0
-		}
-		/^1\.\.0 # *[Ss][Kk][Ii][Pp]/ {
-			printf "skip\t%s\t%s: %s\n", group, file, $0
-		}' "$3" >>"$log/results"
-	after=$(grep -c ^fail "$log/results")
-	if [ "$4" != 0 ] && [ "$before" = "$after" ]; then
-		result fail "$1" "$2: ended with status $4"
-		after=$((after + 1))
-	fi
-	if [ "$before" != "$after" ]; then
-		echo "  $1 $2: FAILED; $3 ends with"
-		tail -n 30 "$3" | sed 's/^/    /'
-	else
-		echo "  $1 $2: $(grep -c '^ok ' "$3") ok"
-	fi
 }
 
 # run_pg_regress GROUP DIFFS COMMAND... NAME...: one line of output per test,
@@ -112,7 +77,6 @@ run_pg_regress()
 	fi
 }
 
-started=$SECONDS
 echo "Building for $("$config" --version)"
 vr_mirror "$config" "$VR_WORK/root"
 vr_build "$log/build.log"
@@ -177,6 +141,11 @@ if [ -e "$VR_WORK/data" ]; then
 	vr_remove data
 fi
 
+# The clients that take seconds; the others run in "make check-clients".
+if wanted clients && clients_choose ${TESTS:-python node}; then
+	clients_run
+fi
+
 # TAP scripts start servers of their own, as VR_USER; two run at a time.
 run_tap()
 {
@@ -228,11 +197,4 @@ if [ $# = 0 ] && [ -z "$TESTS" ]; then
 	lint_script test/lint/tests_run.sh "$log/ran"
 fi
 
-passed=$(grep -c ^pass "$log/results")
-failed=$(grep -c ^fail "$log/results")
-skipped=$(grep -c ^skip "$log/results")
-sed -n 's/^fail\t\([^\t]*\)\t/FAILED: \1 /p' "$log/results"
-[ "$skipped" = 0 ] || echo "$skipped skipped"
-echo "$((SECONDS - started)) s; logs are in build/check/log"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+results_end

@@ -10,6 +10,18 @@ has_header()
 	printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1
 }
 
+# in_lists PACKAGE: whether apt knows it. A bare machine may have no lists yet.
+in_lists()
+{
+	apt-cache show "$1" >/dev/null 2>&1 && return
+	if [ "$(id -u)" = 0 ] && [ -z "$updated" ]; then
+		updated=1
+		apt-get update >/dev/null 2>&1
+		apt-cache show "$1" >/dev/null 2>&1
+	fi
+}
+
+updated=
 missing=()
 if [ "$1" = versions ]; then
 	# Everything else is in the roots that it makes.
@@ -21,11 +33,8 @@ else
 	if ! vr_find_pg_config >/dev/null; then
 		[ -z "$PG_CONFIG" ] ||
 			vr_die "$PG_CONFIG is no pg_config of a PostgreSQL with its server and development files"
-		# The distribution's own version, which the package "postgresql" names; a
-		# bare machine may have no list of packages yet.
-		if [ "$(id -u)" = 0 ] && ! apt-cache show postgresql >/dev/null 2>&1; then
-			apt-get update >/dev/null 2>&1
-		fi
+		# The distribution's own version, which the package "postgresql" names.
+		in_lists postgresql
 		major=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null |
 			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
 		missing+=("postgresql-${major:=15}" "postgresql-server-dev-$major")
@@ -36,25 +45,30 @@ if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)
 	perl -MIPC::Run -e 1 2>/dev/null || missing+=(libipc-run-perl)
-	command -v python3 >/dev/null || missing+=(python3-minimal)
 	perl -MDBD::Pg -e 1 2>/dev/null || missing+=(libdbd-pg-perl)
 fi
-if [ "$1" = bench ]; then
+case $1 in check | clients | bench)
 	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+	;;
+esac
+if [ "$1" = bench ]; then
 	# hnswlib is compiled.
 	command -v c++ >/dev/null || missing+=(g++)
 	ls /usr/include/python3*/Python.h >/dev/null 2>&1 || missing+=(python3-dev)
 fi
-if [ "$1" = clients ]; then
-	python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-	command -v node >/dev/null || missing+=(nodejs)
-	command -v npm >/dev/null || missing+=(npm)
-	command -v javac >/dev/null || missing+=(default-jdk-headless)
-	command -v mvn >/dev/null || missing+=(maven)
-	command -v go >/dev/null || missing+=(golang-go)
-	command -v cargo >/dev/null || missing+=(cargo)
+if [ "$1" = check ] || [ "$1" = clients ]; then
 	[ -x /usr/sbin/pgbouncer ] || command -v pgbouncer >/dev/null ||
 		missing+=(pgbouncer)
+fi
+# Node and Go are installed by test/clients/install.sh. Debian 12's Rust is of
+# 2022, but the one that its browsers are built with is recent.
+if [ "$1" = clients ]; then
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+	command -v javac >/dev/null || missing+=(default-jdk-headless)
+	command -v mvn >/dev/null || missing+=(maven)
+	if ! command -v cargo >/dev/null; then
+		in_lists cargo-web && missing+=(cargo-web) || missing+=(cargo)
+	fi
 fi
 [ ${#missing[@]} != 0 ] || exit 0
 
@@ -79,12 +93,15 @@ END
 fi
 
 # Debian makes and starts a database cluster as soon as a server package is
-# installed. Nobody asked for one here.
+# installed, and starts PgBouncer, now and at every boot. Nobody asked for that.
 conf=/etc/postgresql-common/createcluster.d/vecrecall-setup.conf
+policy=/usr/sbin/policy-rc.d
 made=()
+[ ! -e "$policy" ] || policy=
 restore()
 {
 	rm -f "$conf"
+	[ -z "$policy" ] || rm -f "$policy"
 	[ ${#made[@]} = 0 ] || rmdir "${made[@]}" 2>/dev/null
 }
 trap restore EXIT
@@ -93,6 +110,7 @@ for d in /etc/postgresql-common /etc/postgresql-common/createcluster.d; do
 	[ -d "$d" ] || { mkdir "$d" && made=("$d" "${made[@]}"); }
 done
 echo 'create_main_cluster = false' >"$conf"
+[ -z "$policy" ] || { printf '#!/bin/sh\nexit 101\n' | install -m 755 /dev/stdin "$policy"; }
 
 echo "Installing: ${missing[*]}"
 log=$(mktemp "${TMPDIR:-/tmp}/vecrecall-setup.XXXXXX")
@@ -113,6 +131,11 @@ progress()
 { apt-get update && $install -o APT::Status-Fd=3; } 3>&1 >"$log" 2>&1 | progress
 if [ "${PIPESTATUS[0]}" = 0 ]; then
 	rm -f "$log"
+	case " ${missing[*]} " in *' pgbouncer '*)
+		deb-systemd-helper disable pgbouncer.service >/dev/null 2>&1
+		update-rc.d pgbouncer disable >/dev/null 2>&1
+		;;
+	esac
 else
 	tail -n 20 "$log" >&2
 	vr_die "could not install; the whole log is $log"

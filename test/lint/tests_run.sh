@@ -25,6 +25,8 @@ each regress sql/*.sql
 each isolation test/isolation/specs/*.spec
 each tap test/t/*.pl
 each unit test/unit/*_test.c
+each clients/python test/clients/python/test_*.py
+each clients/node test/clients/node/test_*.mjs
 
 for f in sql/*.sql; do
 	[ -e "$f" ] || continue

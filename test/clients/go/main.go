@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/pgvector/pgvector-go"
 	pgxvec "github.com/pgvector/pgvector-go/pgx"
 )
@@ -38,6 +39,15 @@ func must(err error) {
 func fails(err error, text, what string) {
 	var e *pgconn.PgError
 	ok(errors.As(err, &e) && strings.Contains(e.Message, text), what, err)
+}
+
+// sameBits sees -0.
+func sameBits(a, b []float32) bool {
+	same := len(a) == len(b)
+	for i := 0; same && i < len(a); i++ {
+		same = math.Float32bits(a[i]) == math.Float32bits(b[i])
+	}
+	return same
 }
 
 func ids(conn *pgx.Conn, query string, args ...any) []int32 {
@@ -87,7 +97,13 @@ func main() {
 		{"embedding <=> $1, id", pgvector.NewVector(one), []int32{1, 2, 3}},
 		{"embedding <+> $1", pgvector.NewVector(one), []int32{1, 3, 2}},
 		{"half <-> $1", pgvector.NewHalfVector(one), []int32{1, 3, 2}},
+		{"half <#> $1", pgvector.NewHalfVector(one), []int32{2, 3, 1}},
+		{"half <=> $1, id", pgvector.NewHalfVector(one), []int32{1, 2, 3}},
+		{"half <+> $1", pgvector.NewHalfVector(one), []int32{1, 3, 2}},
 		{"sparse <-> $1", pgvector.NewSparseVector(one), []int32{1, 3, 2}},
+		{"sparse <#> $1", pgvector.NewSparseVector(one), []int32{2, 3, 1}},
+		{"sparse <=> $1, id", pgvector.NewSparseVector(one), []int32{1, 2, 3}},
+		{"sparse <+> $1", pgvector.NewSparseVector(one), []int32{1, 3, 2}},
 		{"bits <~> $1::text::bit(3)", "101", []int32{2, 3, 1}},
 		{"bits <%> $1::text::bit(3)", "101", []int32{2, 3, 1}},
 	} {
@@ -114,14 +130,29 @@ func main() {
 
 	extreme := []float32{math.MaxFloat32, -math.MaxFloat32, 1.1754943508222875e-38, math.SmallestNonzeroFloat32,
 		float32(math.Copysign(0, -1)), 0, 0.1, 1.0 / 3, 16777217, 1e-5, 1.0000001}
+	half := []float32{65504, -65504, 6.103515625e-05, 5.960464477539063e-08, float32(math.Copysign(0, -1)), 0, 0.0999755859375}
+	elements := map[int32]float32{0: math.MaxFloat32, 7: -math.SmallestNonzeroFloat32, 999: 0.1}
+	sparse := pgvector.NewSparseVectorFromMap(elements, 1000)
+	bit := pgtype.Bits{Bytes: []byte{0xb7, 0x1e, 0xa0}, Len: 19, Valid: true}
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeSimpleProtocol} {
-		must(conn.QueryRow(ctx, "SELECT $1::vector", mode, pgvector.NewVector(extreme)).Scan(&v))
-		same := len(v.Slice()) == len(extreme)
-		for i := range extreme {
-			same = same && math.Float32bits(v.Slice()[i]) == math.Float32bits(extreme[i])
+		var b pgtype.Bits
+		// The simple protocol knows only of values that are text already.
+		var bitArg any = bit
+		if mode == pgx.QueryExecModeSimpleProtocol {
+			bitArg = "1011011100011110101"
 		}
-		ok(same, fmt.Sprintf("vector bit for bit, %v", mode), v)
+		must(conn.QueryRow(ctx, "SELECT $1::vector, $2::halfvec, $3::sparsevec, $4::bit(19)", mode, pgvector.NewVector(extreme),
+			pgvector.NewHalfVector(half), sparse, bitArg).Scan(&v, &h, &s, &b))
+		ok(sameBits(v.Slice(), extreme), fmt.Sprintf("vector bit for bit, %v", mode), v)
+		ok(sameBits(h.Slice(), half), fmt.Sprintf("halfvec bit for bit, %v", mode), h)
+		ok(s.Dimensions() == 1000 && reflect.DeepEqual(s.Indices(), []int32{0, 7, 999}) &&
+			sameBits(s.Values(), []float32{elements[0], elements[7], elements[999]}), fmt.Sprintf("sparsevec bit for bit, %v", mode), s)
+		ok(reflect.DeepEqual(b, bit), fmt.Sprintf("bit bit for bit, %v", mode), b)
 	}
+	many := []pgvector.Vector{pgvector.NewVector(one), pgvector.NewVector([]float32{4, 5})}
+	var manyBack []pgvector.Vector
+	must(conn.QueryRow(ctx, "SELECT $1::vector[]", many).Scan(&manyBack))
+	ok(reflect.DeepEqual(manyBack, many), "array of vectors", manyBack)
 	put := func(arg any) error {
 		_, err := conn.Exec(ctx, "INSERT INTO item (embedding) VALUES ($1)", arg)
 		return err

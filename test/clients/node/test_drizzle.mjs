@@ -6,7 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { and, cosineDistance, eq, hammingDistance, innerProduct, jaccardDistance, l1Distance, l2Distance, lt } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
-import { asFloat32, equal, extreme32, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
+import pgvector from 'pgvector';
+import { bits19, equal, equalExtreme, extreme16, extreme32, extremeSparse, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
 
 const schema = `
 import { bit, halfvec, index, integer, pgTable, serial, sparsevec, text, vector } from 'drizzle-orm/pg-core';
@@ -17,7 +18,11 @@ export const item = pgTable('item', {
   half: halfvec('half', { dimensions: 3 }),
   sparse: sparsevec('sparse', { dimensions: 3 }),
   bits: bit('bits', { dimensions: 3 }),
+  many: vector('many', { dimensions: 3 }).array(),
   long: vector('long', { dimensions: ${extreme32.length} }),
+  longHalf: halfvec('long_half', { dimensions: ${extreme16.length} }),
+  longSparse: sparsevec('long_sparse', { dimensions: 1000 }),
+  longBits: bit('long_bits', { dimensions: 19 }),
 }, (t) => [
   index('item_hnsw').using('hnsw', t.embedding.op('vector_l2_ops')).with({ m: 8, ef_construction: 40 }),
   index('item_half').using('hnsw', t.half.op('halfvec_cosine_ops')),
@@ -48,11 +53,13 @@ main(async () => {
   const { item } = await import(pathToFileURL(join(folder, 'schema.mjs')));
   const db = drizzle(client);
   await db.insert(item).values(rows.map((r) => ({ kind: r.kind, embedding: r.v, half: r.v, bits: r.bits,
-    sparse: `{${r.v.map((x, i) => `${i + 1}:${x}`)}}/3`, long: extreme32 })));
+    sparse: `{${r.v.map((x, i) => `${i + 1}:${x}`)}}/3`, many: [r.v],
+    long: extreme32, longHalf: extreme16, longSparse: pgvector.toSql(extremeSparse), longBits: bits19 })));
   const all = await db.select().from(item).orderBy(item.id);
   equal(all.map((r) => [r.embedding, r.half, r.sparse, r.bits]),
     rows.map((r) => [r.v, r.v, `{${r.v.map((x, i) => `${i + 1}:${x}`)}}/3`, r.bits]), 'insert and read');
-  equal(asFloat32(all[0].long), extreme32, 'vector bit for bit');
+  equal(all.map((r) => r.many), rows.map((r) => [r.v]), 'arrays of vectors');
+  equalExtreme(all[0].long, all[0].longHalf, all[0].longSparse, all[0].longBits);
   for (const [name, order] of [['l2Distance', l2Distance(item.embedding, one)], ['maxInnerProduct', innerProduct(item.embedding, one)],
     ['cosineDistance', cosineDistance(item.embedding, one)], ['l1Distance', l1Distance(item.embedding, one)],
     ['l2Distance', l2Distance(item.half, one)], ['l2Distance', l2Distance(item.sparse, '{1:1,2:1,3:1}/3')],
@@ -64,11 +71,13 @@ main(async () => {
     [{ id: 1 }], 'filter');
   await db.update(item).set({ embedding: [7, 8, 9] }).where(eq(item.id, 2));
   equal((await db.select().from(item).where(eq(item.id, 2)))[0].embedding, [7, 8, 9], 'update');
+  await db.insert(item).values(Array.from({ length: 500 }, (_, i) => ({ embedding: [i, 1, 1] })));
+  equal(await db.$count(item), 503, 'bulk insert');
   await fails(() => db.insert(item).values({ embedding: [1, 2] }), '22000', 'expected 3 dimensions, not 2', 'wrong dimension');
   await fails(() => db.insert(item).values({ embedding: [1, 2, NaN] }), '22P02', 'invalid input syntax for type vector', 'NaN, which JSON calls null');
   await db.insert(item).values({ embedding: null });
   kit('push', '--force');
-  equal((await client.query('SELECT count(*)::int n FROM item')).rows[0].n, 4, 'a second push changes nothing');
+  equal((await client.query('SELECT count(*)::int n FROM item')).rows[0].n, 504, 'a second push changes nothing');
   await client.end();
   rmSync(folder, { recursive: true });
 });

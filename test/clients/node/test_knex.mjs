@@ -2,7 +2,7 @@
 import Knex from 'knex';
 import pgvector from 'pgvector/knex';
 import { SparseVector } from 'pgvector';
-import { asFloat32, equal, extreme32, fails, main, nearest, one, rows, url } from './vrtest.mjs';
+import { bits19, equal, equalExtreme, extreme16, extreme32, extremeSparse, fails, main, nearest, one, rows, url } from './vrtest.mjs';
 
 main(async () => {
   const knex = Knex({ client: 'pg', connection: url });
@@ -15,17 +15,22 @@ main(async () => {
     t.sparsevec('sparse', 3);
     t.specificType('bits', 'bit(3)');
     t.specificType('loose', 'vector');
+    t.specificType('loose_half', 'halfvec');
+    t.specificType('loose_sparse', 'sparsevec');
+    t.specificType('long_bits', 'bit(19)');
     t.specificType('many', 'vector(3)[]');
     t.index(knex.raw('embedding vector_l2_ops'), 'item_hnsw', 'hnsw');
     t.index(knex.raw('half halfvec_cosine_ops'), 'item_half', 'hnsw');
   });
   await knex.raw('CREATE INDEX ON item USING hnsw (sparse sparsevec_l2_ops) WITH (m = 8, ef_construction = 40)');
   await knex('item').insert(rows.map((r) => ({ kind: r.kind, embedding: pgvector.toSql(r.v), half: pgvector.toSql(r.v),
-    sparse: pgvector.toSql(new SparseVector(r.v)), bits: r.bits, loose: pgvector.toSql(extreme32), many: [pgvector.toSql(r.v)] })));
+    sparse: pgvector.toSql(new SparseVector(r.v)), bits: r.bits, many: [pgvector.toSql(r.v)],
+    loose: pgvector.toSql(extreme32), loose_half: pgvector.toSql(extreme16), loose_sparse: pgvector.toSql(extremeSparse), long_bits: bits19 })));
   const all = await knex('item').orderBy('id');
   equal(all.map((r) => [pgvector.fromSql(r.embedding), pgvector.fromSql(r.half), pgvector.fromSql(r.sparse).toArray(), r.bits]),
     rows.map((r) => [r.v, r.v, r.v, r.bits]), 'insert and read');
-  equal(asFloat32(pgvector.fromSql(all[0].loose)), extreme32, 'vector bit for bit');
+  equal(all.map((r) => r.many), rows.map((r) => `{"[${r.v}]"}`), 'arrays of vectors');
+  equalExtreme(all[0].loose, all[0].loose_half, all[0].loose_sparse, all[0].long_bits);
   for (const [name, column, q] of [['l2Distance', 'embedding', one], ['maxInnerProduct', 'embedding', one],
     ['cosineDistance', 'embedding', one], ['l1Distance', 'embedding', one], ['l2Distance', 'half', one],
     ['l2Distance', 'sparse', new SparseVector(one)], ['hammingDistance', 'bits', '101'], ['jaccardDistance', 'bits', '101']]) {

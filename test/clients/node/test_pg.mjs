@@ -2,7 +2,7 @@
 import pg from 'pg';
 import pgvector from 'pgvector/pg';
 import { SparseVector } from 'pgvector';
-import { asFloat16, asFloat32, equal, extreme16, extreme32, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
+import { bits19, equal, equalExtreme, extreme16, extreme32, extremeSparse, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
 
 main(async () => {
   const client = new pg.Client({ connectionString: url });
@@ -51,15 +51,25 @@ main(async () => {
   const found = await client.query('SELECT id FROM bulk ORDER BY v <=> $1 LIMIT 1', [pgvector.toSql(data[777])]);
   equal(found.rows[0].id, 777, 'bulk insert by an array of vectors');
 
-  const values = [pgvector.toSql(extreme32), pgvector.toSql(extreme16), '{1:1e-45,999:-3.4028235e38}/1000'];
-  const text = 'SELECT $1::vector v, $2::halfvec h, $3::sparsevec s';
-  const back = (await client.query(text, values)).rows[0];
-  equal(asFloat32(back.v), extreme32, 'vector bit for bit by text');
-  equal(asFloat16(back.h), extreme16, 'halfvec bit for bit by text');
-  equal(asFloat32(back.s.values), asFloat32([1e-45, -3.4028235e38]), 'sparsevec bit for bit by text');
-  // node-postgres reads results as text; the server's binary form has the bits.
-  const sent = Buffer.from((await client.query("SELECT encode(vector_send($1::vector), 'hex') x", [values[0]])).rows[0].x, 'hex');
-  equal(extreme32.map((_, i) => sent.readFloatBE(4 + 4 * i)), extreme32, 'vector bit for bit on the server');
+  const text = 'SELECT $1::vector v, $2::halfvec h, $3::sparsevec s, $4::bit(19) b';
+  const back = (await client.query(text, [pgvector.toSql(extreme32), pgvector.toSql(extreme16), pgvector.toSql(extremeSparse), bits19])).rows[0];
+  equalExtreme(back.v, back.h, back.s, back.b, ' by text');
+  // A Buffer is sent as it is, in the server's binary form. Results are read as
+  // text always, so the server tells what it has.
+  const vector = Buffer.alloc(4 + 4 * (extreme32.length + 1));
+  vector.writeInt16BE(extreme32.length + 1);
+  [...extreme32, -0].forEach((x, i) => vector.writeFloatBE(x, 4 + 4 * i));
+  const half = Buffer.from('0005' + '0000' + '7bff' + 'fbff' + '0001' + '8000' + '0400', 'hex');
+  const sparseBytes = Buffer.from('000003e8' + '00000002' + '00000000' + '00000000' + '000003e7' + '00000001' + 'ff7fffff', 'hex');
+  const bits = Buffer.from('00000013' + 'b71ea0', 'hex');
+  const sent = [vector, half, sparseBytes, bits];
+  await client.query('CREATE TABLE sent (v vector, h halfvec, s sparsevec, b bit(19))');
+  await client.query('INSERT INTO sent VALUES ($1, $2, $3, $4)', sent);
+  const kept = (await client.query(`SELECT encode(vector_send(v), 'hex') v, encode(halfvec_send(h), 'hex') h,
+    encode(sparsevec_send(s), 'hex') s, encode(bit_send(b), 'hex') b FROM sent`)).rows[0];
+  equal([kept.v, kept.h, kept.s, kept.b], sent.map((x) => x.toString('hex')), 'each type bit for bit by binary');
+  await fails(() => client.query('SELECT $1::vector', [Buffer.from('0001' + '0001' + '00000000', 'hex')]), '22000',
+    'expected unused to be 0, not 1', 'bad binary');
 
   const put = (v) => client.query('INSERT INTO item (embedding) VALUES ($1)', [v]);
   await fails(() => put('[1,2]'), '22000', 'expected 3 dimensions, not 2', 'wrong dimension');

@@ -2,13 +2,13 @@
 //
 // With a driver adapter, so that nothing has to be downloaded but packages.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PrismaPg } from '@prisma/adapter-pg';
 import pgvector from 'pgvector';
-import { asFloat32, equal, extreme32, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
+import { bits19, equal, equalExtreme, extreme16, extreme32, extremeSparse, fails, main, nearest, ok, one, rows, url } from './vrtest.mjs';
 
 const schema = `
 generator client {
@@ -31,7 +31,11 @@ model Item {
   half      Unsupported("halfvec(3)")?
   sparse    Unsupported("sparsevec(3)")?
   bits      Unsupported("bit(3)")?
+  many      Unsupported("vector(3)")[]
   loose     Unsupported("vector")?
+  looseHalf Unsupported("halfvec")?
+  looseSparse Unsupported("sparsevec")?
+  longBits  Unsupported("bit(19)")?
 
   @@map("item")
 }
@@ -64,11 +68,11 @@ export default defineConfig({
   adapter: async () => new PrismaPg({ connectionString: process.env.DATABASE_URL }),
 });`);
   // migrate dev insists on a terminal; script is one.
-  const prisma = (args) => {
+  const prisma = (args, database = url) => {
     try {
       return execFileSync('script', ['-qec',
         `"${process.execPath}" "${join(here, 'node_modules/prisma/build/index.js')}" ${args} --config prisma.config.mjs`, '/dev/null'],
-      { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 90000, env: { ...process.env, CI: '' } });
+      { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 90000, env: { ...process.env, CI: '', DATABASE_URL: database } });
     } catch (error) {
       throw new Error(`prisma ${args}: ${error.stdout}${error.stderr}`);
     }
@@ -91,8 +95,9 @@ export default defineConfig({
   for (const r of rows) {
     const v = pgvector.toSql(r.v);
     const sparse = pgvector.toSql(new pgvector.SparseVector(r.v));
-    await db.$executeRaw`INSERT INTO item (kind, embedding, half, sparse, bits, loose)
-      VALUES (${r.kind}, ${v}::vector, ${v}::halfvec, ${sparse}::sparsevec, ${r.bits}::bit(3), ${pgvector.toSql(extreme32)}::vector)`;
+    await db.$executeRaw`INSERT INTO item (kind, embedding, half, sparse, bits, many, loose, "looseHalf", "looseSparse", "longBits")
+      VALUES (${r.kind}, ${v}::vector, ${v}::halfvec, ${sparse}::sparsevec, ${r.bits}::bit(3), ${[v]}::text[]::vector[],
+        ${pgvector.toSql(extreme32)}::vector, ${pgvector.toSql(extreme16)}::halfvec, ${pgvector.toSql(extremeSparse)}::sparsevec, ${bits19}::bit(19))`;
   }
   equal((await db.item.findMany({ orderBy: { id: 'asc' } })).map((r) => r.kind), ['a', 'b', 'a'], 'insert and read');
   const q = pgvector.toSql(one);
@@ -108,14 +113,29 @@ export default defineConfig({
     equal((await call()).map((r) => r.id), nearest[name], name);
   }
   equal(await db.$queryRaw`SELECT id FROM item WHERE kind = 'a' AND embedding <-> ${q}::vector < 0.5`, [{ id: 1 }], 'filter');
-  equal(asFloat32(pgvector.fromSql((await db.$queryRaw`SELECT loose::text FROM item LIMIT 1`)[0].loose)), extreme32, 'vector bit for bit');
+  const [far] = await db.$queryRaw`SELECT many::text, loose::text, "looseHalf"::text h, "looseSparse"::text s, "longBits"::text b FROM item LIMIT 1`;
+  equal(far.many, '{"[1,1,1]"}', 'array of vectors');
+  equalExtreme(far.loose, far.h, far.s, far.b);
   await db.$executeRaw`UPDATE item SET embedding = ${'[7,8,9]'}::vector WHERE id = 2`;
   equal(await db.$queryRaw`SELECT embedding::text FROM item WHERE id = 2`, [{ embedding: '[7,8,9]' }], 'update');
+  await db.$executeRaw`INSERT INTO item (embedding) SELECT unnest(${Array.from({ length: 500 }, (_, i) => `[${i},1,1]`)}::text[])::vector`;
+  equal(await db.item.count(), 503, 'bulk insert');
   const put = (v) => db.$executeRaw`INSERT INTO item (embedding) VALUES (${v}::vector)`;
   await fails(() => put('[1,2]'), null, 'expected 3 dimensions, not 2', 'wrong dimension');
   await fails(() => put('[1,2,NaN]'), null, 'NaN not allowed in vector', 'NaN');
   await put(null);
-  equal(await db.item.count(), 4, 'NULL is stored');
+  equal(await db.item.count(), 504, 'NULL is stored');
   await db.$disconnect();
+
+  // The example of README.md, in a database of its own: its schema, its queries.
+  const examples = join(here, 'readme', 'node');
+  copyFileSync(join(examples, 'readme_prisma.prisma'), join(folder, 'schema.prisma'));
+  rmSync(join(folder, 'migrations'), { recursive: true });
+  const other = url + '_schemas';
+  prisma('migrate dev --name example', other);
+  prisma('generate', other);
+  copyFileSync(join(examples, 'readme_prismasqueries.mjs'), join(folder, 'example.mjs'));
+  execFileSync(process.execPath, [join(folder, 'example.mjs')], { env: { ...process.env, DATABASE_URL: other }, stdio: 'inherit' });
+  ok(true, 'the example of README.md');
   rmSync(folder, { recursive: true });
 });

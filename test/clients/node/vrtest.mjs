@@ -1,5 +1,6 @@
 // What the Node programs share: TAP output, and values that are hard to keep.
 import { isDeepStrictEqual, inspect } from 'node:util';
+import { SparseVector } from 'pgvector';
 
 let count = 0;
 let failed = 0;
@@ -61,6 +62,21 @@ export function asFloat16(values) {
     const step = 2 ** Math.max(Math.floor(Math.log2(Math.abs(x))) - 10, -24);
     return Math.round(x / step) * step;
   });
+}
+
+// As a sparsevec, the elements that are not zero, of 1,000; and no whole number
+// of bytes.
+export const extremeSparse = new SparseVector(new Map(extreme32.flatMap((x, i) => (x ? [[i * 7, x]] : []))), 1000);
+export const bits19 = '1011011100011110101';
+
+// The four, as read through a library, are what was written, to the bit.
+export function equalExtreme(vector, half, sparse, bits, what = '') {
+  const list = (v) => (typeof v === 'string' ? JSON.parse(v) : v);
+  const kept = (s) => ({ dimensions: s.dimensions, indices: s.indices, values: asFloat32(s.values) });
+  equal(asFloat32(list(vector)), extreme32, `vector bit for bit${what}`);
+  equal(asFloat16(list(half)), extreme16, `halfvec bit for bit${what}`);
+  equal(kept(typeof sparse === 'string' ? new SparseVector(sparse) : sparse), kept(extremeSparse), `sparsevec bit for bit${what}`);
+  equal(bits, bits19, `bit bit for bit${what}`);
 }
 
 export const url = process.env.DATABASE_URL;

@@ -1,4 +1,5 @@
 """Alembic: autogenerate from metadata, upgrade, no further differences."""
+import importlib
 import os
 import sys
 import tempfile
@@ -70,6 +71,28 @@ with tempfile.TemporaryDirectory() as folder:
         import model
         equal(compare_metadata(MigrationContext.configure(conn), model.metadata),
               [], "no differences after it")
+    # The model grows a column and an index; that, and no more, is the next one.
+    Path(folder, "model.py").write_text(MODEL + '''
+item.append_column(Column("second", HALFVEC(7)))
+Index("item_second", item.c.second, postgresql_using="hnsw",
+      postgresql_ops={"second": "halfvec_cosine_ops"})
+''')
+    importlib.reload(model)
+    command.revision(config, "second", autogenerate=True)
+    scripts = Path(folder, "migrations/versions").glob("*_second.py")
+    script = next(scripts).read_text()
+    ok(script.count("op.add_column") == script.count("op.create_index") == 1
+       and "HALFVEC(dim=7)" in script and "create_table" not in script
+       and "item_embedding" not in script, "autogenerate sees the difference",
+       script)
+    command.upgrade(config, "head")
+    with engine.connect() as conn:
+        equal(conn.execute(text(
+            "SELECT pg_get_indexdef('item_second'::regclass)")).scalar(),
+            "CREATE INDEX item_second ON public.item USING hnsw (second "
+            "halfvec_cosine_ops)", "the second upgrade")
+        equal(compare_metadata(MigrationContext.configure(conn), model.metadata),
+              [], "no differences after the second")
     command.downgrade(config, "base")
     with engine.connect() as conn:
         equal(conn.execute(text("SELECT to_regclass('item')")).scalar(), None,

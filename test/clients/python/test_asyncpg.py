@@ -7,8 +7,8 @@ import numpy as np
 from pgvector import HalfVector, SparseVector, Vector
 from pgvector.asyncpg import register_vector
 
-from vrtest import (EXTREME16, EXTREME32, afails, bits16, bits32, done, equal, ok,
-                    plain)
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32, afails,
+                    bits16, bits32, done, equal, ok, plain, sparse32)
 
 
 async def main():
@@ -50,10 +50,18 @@ async def main():
             ("embedding", "<#>", np.array(one), [2, 3, 1]),
             ("embedding", "<+>", np.array(one), [1, 3, 2]),
             ("half", "<->", HalfVector(one), [1, 3, 2]),
+            ("half", "<#>", HalfVector(one), [2, 3, 1]),
+            ("half", "<=>", HalfVector([1, 1, 2]), [3, 1, 2]),
+            ("half", "<+>", HalfVector(one), [1, 3, 2]),
             ("sparse", "<->", SparseVector(one), [1, 3, 2]),
-            ("bits", "<~>", asyncpg.BitString("101"), [2, 3, 1])):
+            ("sparse", "<#>", SparseVector(one), [2, 3, 1]),
+            ("sparse", "<=>", SparseVector([1, 1, 2]), [3, 1, 2]),
+            ("sparse", "<+>", SparseVector(one), [1, 3, 2]),
+            ("bits", "<~>", asyncpg.BitString("101"), [2, 3, 1]),
+            ("bits", "<%>", asyncpg.BitString("101"), [2, 3, 1])):
         got = await conn.fetch(
-            f"SELECT id FROM item ORDER BY {column} {op} $1 LIMIT 5", q)
+            f"SELECT id FROM item ORDER BY {column} {op} $1"
+            f"{', id' if op == '<=>' else ''} LIMIT 5", q)
         equal([r["id"] for r in got], want, f"{column} {op}")
     equal(await conn.fetchval("SELECT id FROM item ORDER BY embedding <=> $1 "
                               "LIMIT 1", np.array([2, 2, 4])), 3, "<=>")
@@ -76,15 +84,14 @@ async def main():
     equal(await conn.fetchval("SELECT id FROM bulk ORDER BY v <=> $1 LIMIT 1",
                               data[1234]), 1234, "found by the index")
 
-    sparse = SparseVector({i * 7: x for i, x in enumerate(EXTREME32) if x}, 999)
-    v, h, s = await conn.fetchrow("SELECT $1::vector, $2::halfvec, $3::sparsevec",
-                                  np.array(EXTREME32, np.float32),
-                                  HalfVector(EXTREME16), sparse)
+    v, h, s, b = await conn.fetchrow(
+        "SELECT $1::vector, $2::halfvec, $3::sparsevec, $4::bit(19)",
+        np.array(EXTREME32, np.float32), HalfVector(EXTREME16),
+        SparseVector(SPARSE32, 1000), asyncpg.BitString(BITS19))
     equal(bits32(v), bits32(EXTREME32), "vector bit for bit")
     equal(bits16(h.to_list()), bits16(EXTREME16), "halfvec bit for bit")
-    equal((s.indices(), bits32(s.values()), s.dimensions()),
-          (sparse.indices(), bits32(sparse.values()), 999),
-          "sparsevec bit for bit")
+    equal(sparse32(s), KEPT_SPARSE, "sparsevec bit for bit")
+    equal(b.as_string().replace(" ", ""), BITS19, "bit bit for bit")
 
     error = asyncpg.exceptions.DataError
     put = "INSERT INTO item (embedding) VALUES ($1)"

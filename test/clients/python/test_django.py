@@ -8,7 +8,8 @@ import django
 import numpy as np
 from django.conf import settings
 
-from vrtest import EXTREME16, EXTREME32, bits16, bits32, done, equal, fails, ok, plain
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32,
+                    bits16, bits32, done, equal, fails, ok, plain, sparse32)
 
 folder = tempfile.TemporaryDirectory()
 app = Path(folder.name, "shop")
@@ -39,6 +40,8 @@ class Item(models.Model):
     many = ArrayField(VectorField(dimensions=3), null=True)
     loose = VectorField(null=True)
     loose_half = HalfVectorField(null=True)
+    loose_sparse = SparseVectorField(null=True)
+    long_bits = BitField(length=19, null=True)
 
     class Meta:
         indexes = [
@@ -132,12 +135,15 @@ ok(np.allclose(plain(Item.objects.aggregate(a=Avg("half"))["a"]),
                [4 / 3, 4 / 3, 5 / 3], atol=1e-3), "Avg of halfvec")
 
 item = Item(loose=np.array(EXTREME32, np.float32),
-            loose_half=HalfVector(EXTREME16))
+            loose_half=HalfVector(EXTREME16),
+            loose_sparse=SparseVector(SPARSE32, 1000), long_bits=BITS19)
 item.save()
 item.refresh_from_db()
 equal(bits32(item.loose), bits32(EXTREME32), "vector bit for bit")
 equal(bits16(item.loose_half), bits16(EXTREME16),
       "halfvec bit for bit")
+equal(sparse32(item.loose_sparse), KEPT_SPARSE, "sparsevec bit for bit")
+equal(item.long_bits, BITS19, "bit bit for bit")
 
 
 def put(**values):

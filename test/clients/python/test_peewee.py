@@ -8,7 +8,10 @@ from pgvector import HalfVector, SparseVector
 from pgvector.peewee import (FixedBitField, HalfVectorField, SparseVectorField,
                              VectorField)
 
-from vrtest import EXTREME32, bits16, bits32, done, equal, fails, plain
+from playhouse.postgres_ext import ArrayField
+
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32, bits16,
+                    bits32, done, equal, fails, plain, sparse32)
 
 db = PostgresqlDatabase(os.environ["PGDATABASE"], user="app")
 
@@ -20,7 +23,12 @@ class Item(Model):
     half = HalfVectorField(dimensions=3, null=True)
     bits = FixedBitField(max_length=3, null=True)
     sparse = SparseVectorField(dimensions=3, null=True)
+    many = ArrayField(VectorField, field_kwargs={"dimensions": 3}, index=False,
+                      null=True)
     loose = VectorField(null=True)
+    loose_half = HalfVectorField(null=True)
+    loose_sparse = SparseVectorField(null=True)
+    long_bits = FixedBitField(max_length=19, null=True)
 
     class Meta:
         database = db
@@ -35,7 +43,10 @@ db.execute_sql("CREATE INDEX ON item USING hnsw (half halfvec_cosine_ops) "
                "WITH (m = 16, ef_construction = 64)")
 rows = [("a", [1, 1, 1], "000"), ("b", [2, 2, 2], "101"), ("a", [1, 1, 2], "111")]
 Item.insert_many([dict(kind=k, embedding=v, half=v, sparse=SparseVector(v), bits=b,
-                       loose=np.array(EXTREME32, np.float32))
+                       loose=np.array(EXTREME32, np.float32),
+                       loose_half=HalfVector(EXTREME16),
+                       loose_sparse=SparseVector(SPARSE32, 1000),
+                       long_bits=BITS19)
                   for k, v, b in rows]).execute()
 one = [1, 1, 1]
 for name, order, ids, distances in (
@@ -61,7 +72,11 @@ for name, order, ids, distances in (
     equal([r.d for r in got], distances, f"{name} distances, to the bit")
 equal([r.id for r in Item.select().where(
     Item.kind == "a", Item.embedding.l2_distance(one) < 0.5)], [1], "filter")
-equal(bits32(Item.get_by_id(1).loose), bits32(EXTREME32), "vector bit for bit")
+item = Item.get_by_id(1)
+equal(bits32(item.loose), bits32(EXTREME32), "vector bit for bit")
+equal(bits16(item.loose_half), bits16(EXTREME16), "halfvec bit for bit")
+equal(sparse32(item.loose_sparse), KEPT_SPARSE, "sparsevec bit for bit")
+equal(item.long_bits, BITS19, "bit bit for bit")
 Item.update(embedding=[3, 4, 5]).where(Item.id == 2).execute()
 equal(plain(Item.get_by_id(2).embedding), [3, 4, 5], "update")
 equal(bits16(Item.select(fn.avg(Item.half).coerce(True)).scalar()),

@@ -7,7 +7,8 @@ from psycopg import errors
 from pgvector import Bit, HalfVector, SparseVector, Vector
 from pgvector.psycopg import register_vector
 
-from vrtest import EXTREME16, EXTREME32, bits16, bits32, done, equal, fails, ok, plain
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32, bits16,
+                    bits32, done, equal, fails, ok, plain, sparse32)
 
 conn = psycopg.connect(autocommit=True)
 conn.execute("CREATE EXTENSION IF NOT EXISTS vector")
@@ -108,21 +109,19 @@ for i in range(50):
 ok(hits >= 450, f"recall@10 {hits / 500}")
 
 # Extreme values, every way in and out.
-conn.execute("CREATE TABLE extreme (v vector, h halfvec, s sparsevec)")
-nonzero = {i * 7: x for i, x in enumerate(EXTREME32) if x != 0}
-sparse = SparseVector(nonzero, 1000)
+conn.execute("CREATE TABLE extreme (v vector, h halfvec, s sparsevec, b bit(19))")
 for form in "s", "b":
     conn.execute("TRUNCATE extreme")
-    conn.execute(f"INSERT INTO extreme VALUES (%{form}, %{form}, %{form})",
-                 (np.array(EXTREME32, np.float32), HalfVector(EXTREME16), sparse))
+    conn.execute(f"INSERT INTO extreme VALUES (%{form}, %{form}, %{form}, %{form})",
+                 (np.array(EXTREME32, np.float32), HalfVector(EXTREME16),
+                  SparseVector(SPARSE32, 1000), Bit(BITS19)))
     for binary in False, True:
-        v, h, s = conn.execute("SELECT * FROM extreme", binary=binary).fetchone()
+        v, h, s, b = conn.execute("SELECT * FROM extreme", binary=binary).fetchone()
         what = f"bit for bit, written as %{form}, read binary={binary}"
         equal(bits32(v), bits32(EXTREME32), "vector " + what)
         equal(bits16(h.to_list()), bits16(EXTREME16), "halfvec " + what)
-        equal((s.indices(), bits32(s.values()), s.dimensions()),
-              (list(nonzero), bits32(nonzero.values()), 1000),
-              "sparsevec " + what)
+        equal(sparse32(s), KEPT_SPARSE, "sparsevec " + what)
+        equal(Bit.from_binary(b).to_text() if binary else b, BITS19, "bit " + what)
 
 # Bad input.
 for form in "s", "b":

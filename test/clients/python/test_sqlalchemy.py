@@ -12,7 +12,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
-from vrtest import EXTREME16, EXTREME32, bits16, bits32, done, equal, fails, ok, plain
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32, bits16,
+                    bits32, done, equal, fails, ok, plain, sparse32)
 
 
 class Base(DeclarativeBase):
@@ -35,6 +36,8 @@ class Extreme(Base):
     id = mapped_column(Integer, primary_key=True)
     v = mapped_column(VECTOR)
     h = mapped_column(HALFVEC)
+    s = mapped_column(SPARSEVEC)
+    b = mapped_column(BIT(19))
 
 
 Index("item_hnsw", Item.embedding, postgresql_using="hnsw",
@@ -116,6 +119,9 @@ for driver in "psycopg", "psycopg2":
         item = session.get(Item, 2)
         equal((plain(item.embedding), plain(item.half), plain(item.sparse)),
               ([2, 2, 2], [2, 2, 2], [2, 2, 2]), f"{driver}: values")
+        equal([[plain(v) for v in i.many] if i.many is not None else None
+               for i in session.scalars(select(Item).order_by(Item.id))],
+              [[[1, 1, 1]], [], None], f"{driver}: arrays of vectors")
         item.embedding = [7, 7, 7]
         session.commit()
         equal(session.scalar(select(Item.embedding.l2_distance([7, 7, 7]))
@@ -126,13 +132,16 @@ for driver in "psycopg", "psycopg2":
         equal(session.scalar(select(func.count()).select_from(Item)), 503,
               f"{driver}: bulk insert")
         session.add(Extreme(v=np.array(EXTREME32, np.float32),
-                            h=HalfVector(EXTREME16)))
+                            h=HalfVector(EXTREME16),
+                            s=SparseVector(SPARSE32, 1000), b=BITS19))
         session.commit()
         session.expire_all()
         back = session.scalars(select(Extreme)).first()
         equal(bits32(back.v), bits32(EXTREME32), f"{driver}: vector bit for bit")
         equal(bits16(back.h), bits16(EXTREME16),
               f"{driver}: halfvec bit for bit")
+        equal(sparse32(back.s), KEPT_SPARSE, f"{driver}: sparsevec bit for bit")
+        equal(back.b, BITS19, f"{driver}: bit bit for bit")
 
         def put(value):
             session.add(Item(embedding=value))

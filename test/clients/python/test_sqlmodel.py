@@ -4,11 +4,15 @@ from typing import Any
 
 import numpy as np
 from pgvector import HalfVector, SparseVector
+from pgvector.psycopg import register_vector
 from pgvector.sqlalchemy import BIT, HALFVEC, SPARSEVEC, VECTOR
-from sqlalchemy import exc
+from sqlalchemy import event, exc, func, insert
 from sqlmodel import Field, Index, Session, SQLModel, create_engine, select, text
 
-from vrtest import EXTREME32, bits32, done, equal, fails, plain
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from vrtest import (BITS19, EXTREME16, EXTREME32, KEPT_SPARSE, SPARSE32, bits16,
+                    bits32, done, equal, fails, plain, sparse32)
 
 
 class Item(SQLModel, table=True):
@@ -18,7 +22,11 @@ class Item(SQLModel, table=True):
     half: Any = Field(default=None, sa_type=HALFVEC(3), nullable=True)
     sparse: Any = Field(default=None, sa_type=SPARSEVEC(3), nullable=True)
     bits: Any = Field(default=None, sa_type=BIT(3), nullable=True)
+    many: Any = Field(default=None, sa_type=ARRAY(VECTOR(3)), nullable=True)
     loose: Any = Field(default=None, sa_type=VECTOR(), nullable=True)
+    loose_half: Any = Field(default=None, sa_type=HALFVEC(), nullable=True)
+    loose_sparse: Any = Field(default=None, sa_type=SPARSEVEC(), nullable=True)
+    long_bits: Any = Field(default=None, sa_type=BIT(19), nullable=True)
     __table_args__ = (
         Index("item_hnsw", "embedding", postgresql_using="hnsw",
               postgresql_with={"m": 16, "ef_construction": 64},
@@ -30,12 +38,18 @@ engine = create_engine("postgresql+psycopg://app:app@127.0.0.1:"
 with Session(engine) as session:
     session.exec(text("CREATE EXTENSION IF NOT EXISTS vector"))
     session.commit()
+engine.dispose()
+# Arrays of vectors need the driver to know the type.
+event.listen(engine, "connect", lambda connection, _: register_vector(connection))
 SQLModel.metadata.create_all(engine)
 with Session(engine) as session:
     for kind, v, b in (("a", [1, 1, 1], "000"), ("b", [2, 2, 2], "101"),
                        ("a", [1, 1, 2], "111")):
         session.add(Item(kind=kind, embedding=v, half=v, sparse=SparseVector(v),
-                         bits=b, loose=np.array(EXTREME32, np.float32)))
+                         bits=b, loose=np.array(EXTREME32, np.float32),
+                         loose_half=HalfVector(EXTREME16),
+                         loose_sparse=SparseVector(SPARSE32, 1000),
+                         long_bits=BITS19, many=[np.array(v)]))
         session.flush()
     session.commit()
     one = [1, 1, 1]
@@ -54,6 +68,18 @@ with Session(engine) as session:
         Item.kind == "a", Item.embedding.l2_distance(one) < 0.5))), [1], "filter")
     item = session.get(Item, 2)
     equal(bits32(item.loose), bits32(EXTREME32), "vector bit for bit")
+    equal(bits16(item.loose_half), bits16(EXTREME16), "halfvec bit for bit")
+    equal(sparse32(item.loose_sparse), KEPT_SPARSE, "sparsevec bit for bit")
+    equal(item.long_bits, BITS19, "bit bit for bit")
+    equal([plain(v) for v in item.many], [[2, 2, 2]], "array of vectors")
+    session.execute(insert(Item), [{"kind": "bulk", "embedding": [i, i, i]}
+                                   for i in range(500)])
+    session.commit()
+    equal(session.exec(select(func.count()).select_from(Item)).one(), 503,
+          "bulk insert")
+    equal(session.exec(select(Item.kind).order_by(
+        Item.embedding.l2_distance([77, 77, 77])).limit(1)).one(), "bulk",
+        "found by the index")
     item.embedding = [4, 4, 4]
     session.add(item)
     session.commit()

@@ -73,6 +73,11 @@ def bits16(values):
     return b"".join(struct.pack(">e", float(v)) for v in plain(values))
 
 
+def sparse32(value):
+    """What a sparsevec has, its values as bytes."""
+    return value.dimensions(), value.indices(), bits32(value.values())
+
+
 def f32(x):
     return struct.unpack(">f", struct.pack(">f", x))[0]
 
@@ -82,5 +87,10 @@ EXTREME32 = [f32(x) for x in (
     3.4028234663852886e38, -3.4028234663852886e38, 1.1754943508222875e-38,
     1.401298464324817e-45, -1.401298464324817e-45, -0.0, 0.0, 0.1, 1 / 3,
     16777217.0, 1e-5, 9.999999e9, 1.0000001, 0.3, 123456.789)]
+# As a sparsevec: the elements that are not zero, of 1,000.
+SPARSE32 = {i * 7: x for i, x in enumerate(EXTREME32) if x != 0}
+# No whole number of bytes.
+BITS19 = "1011011100011110101"
 EXTREME16 = [65504.0, -65504.0, 6.103515625e-05, 5.960464477539063e-08, -0.0,
              0.0, 0.0999755859375, 0.333251953125]
+KEPT_SPARSE = (1000, list(SPARSE32), bits32(SPARSE32.values()))

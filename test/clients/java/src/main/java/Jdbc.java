@@ -2,6 +2,7 @@ import com.pgvector.PGbit;
 import com.pgvector.PGhalfvec;
 import com.pgvector.PGsparsevec;
 import com.pgvector.PGvector;
+import java.nio.ByteBuffer;
 import java.sql.Array;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -9,7 +10,9 @@ import java.sql.PreparedStatement;
 import java.sql.ResultSet;
 import java.sql.Statement;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import org.postgresql.PGConnection;
 
 /** JDBC with pgvector-java: text and binary, prepared statements, batches, COPY. */
@@ -76,8 +79,15 @@ public class Jdbc {
         Tap.equal(ids(c, q + "embedding <=> ?, id LIMIT 5", new PGvector(one)), List.of(1, 2, 3), "<=>");
         Tap.equal(ids(c, q + "embedding <+> ? LIMIT 5", new PGvector(one)), List.of(1, 3, 2), "<+>");
         Tap.equal(ids(c, q + "half <-> ? LIMIT 5", new PGhalfvec(one)), List.of(1, 3, 2), "half <->");
+        Tap.equal(ids(c, q + "half <#> ? LIMIT 5", new PGhalfvec(one)), List.of(2, 3, 1), "half <#>");
+        Tap.equal(ids(c, q + "half <=> ?, id LIMIT 5", new PGhalfvec(one)), List.of(1, 2, 3), "half <=>");
+        Tap.equal(ids(c, q + "half <+> ? LIMIT 5", new PGhalfvec(one)), List.of(1, 3, 2), "half <+>");
         Tap.equal(ids(c, q + "sparse <-> ? LIMIT 5", new PGsparsevec(one)), List.of(1, 3, 2), "sparse <->");
+        Tap.equal(ids(c, q + "sparse <#> ? LIMIT 5", new PGsparsevec(one)), List.of(2, 3, 1), "sparse <#>");
+        Tap.equal(ids(c, q + "sparse <=> ?, id LIMIT 5", new PGsparsevec(one)), List.of(1, 2, 3), "sparse <=>");
+        Tap.equal(ids(c, q + "sparse <+> ? LIMIT 5", new PGsparsevec(one)), List.of(1, 3, 2), "sparse <+>");
         Tap.equal(ids(c, q + "bits <~> ? LIMIT 5", new PGbit("101")), List.of(2, 3, 1), "bits <~>");
+        Tap.equal(ids(c, q + "bits <%> ? LIMIT 5", new PGbit("101")), List.of(2, 3, 1), "bits <%>");
         Tap.equal(ids(c, "SELECT id FROM item WHERE kind = 'a' AND embedding <-> ? < 0.5", new PGvector(one)), List.of(1), "filter");
         st.execute("UPDATE item SET embedding = '[7,8,9]' WHERE id = 2");
         Tap.equal(ids(c, "SELECT id FROM item ORDER BY embedding <-> ? LIMIT 1", new PGvector(new float[] {7, 8, 9})), List.of(2), "update");
@@ -87,6 +97,38 @@ public class Jdbc {
             ResultSet r = s.executeQuery();
             r.next();
             Tap.equal(r.getString(1), "{\"[1,1,1]\",\"[2,2,2]\"}", "array of vectors");
+        }
+        // A PGvector is read from binary; the others from text, as the package does.
+        st.execute("CREATE TABLE extreme (v vector, h halfvec, s sparsevec, b bit(19))");
+        PGhalfvec half = new PGhalfvec(new float[] {65504f, -65504f, 6.103515625e-05f, 5.960464477539063e-08f, -0f, 0f, 0.0999755859375f});
+        PGsparsevec sparse = new PGsparsevec(Map.of(0, Float.MAX_VALUE, 7, -Float.MIN_VALUE, 999, 0.1f), 1000);
+        PGbit bit = new PGbit("1011011100011110101");
+        try (PreparedStatement s = c.prepareStatement("INSERT INTO extreme VALUES (?, ?, ?, ?)")) {
+            s.setObject(1, new PGvector(Tap.EXTREME));
+            s.setObject(2, half);
+            s.setObject(3, sparse);
+            s.setObject(4, bit);
+            s.executeUpdate();
+        }
+        try (PreparedStatement s = c.prepareStatement("SELECT v, h, s, b, vector_send(v), halfvec_send(h), sparsevec_send(s) FROM extreme")) {
+            for (int run = 1; run <= 6; run += 5) {
+                for (int i = 1; i < run; i++) {
+                    s.executeQuery().close();
+                }
+                ResultSet r = s.executeQuery();
+                r.next();
+                Tap.equal(Tap.bits(((PGvector) r.getObject(1)).toArray()), Tap.bits(Tap.EXTREME), "vector bit for bit, run " + run);
+                Tap.equal(Tap.bits(((PGhalfvec) r.getObject(2)).toArray()), Tap.bits(half.toArray()), "halfvec bit for bit, run " + run);
+                Tap.equal(Tap.bits(((PGsparsevec) r.getObject(3)).toArray()), Tap.bits(sparse.toArray()), "sparsevec bit for bit, run " + run);
+                Tap.equal(r.getString(4), bit.toString(), "bit bit for bit, run " + run);
+                ByteBuffer sent = ByteBuffer.wrap(r.getBytes(5));
+                float[] floats = new float[sent.getShort(0)];
+                sent.position(4).slice().asFloatBuffer().get(floats);
+                Tap.equal(Tap.bits(floats), Tap.bits(Tap.EXTREME), "vector bit for bit on the server, run " + run);
+                Tap.equal(r.getBytes(6), HexFormat.of().parseHex("00070000" + "7bfffbff04000001800000002e66"), "halfvec bit for bit on the server, run " + run);
+                Tap.equal(r.getBytes(7), HexFormat.of().parseHex("000003e80000000300000000" + "0000000000000007000003e7" + "7f7fffff800000013dcccccd"),
+                    "sparsevec bit for bit on the server, run " + run);
+            }
         }
         st.execute("CREATE TABLE bulk (v vector(2))");
         long n = ((PGConnection) c).getCopyAPI().copyIn("COPY bulk FROM STDIN", new java.io.StringReader("[1,2]\n[3,4]\n"));

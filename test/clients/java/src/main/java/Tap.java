@@ -23,6 +23,15 @@ final class Tap {
         }
     }
 
+    /** For comparisons that see -0. */
+    static int[] bits(float[] values) {
+        int[] bits = new int[values.length];
+        for (int i = 0; i < values.length; i++) {
+            bits[i] = Float.floatToRawIntBits(values[i]);
+        }
+        return bits;
+    }
+
     static void equal(Object got, Object want, String what) {
         ok(Objects.deepEquals(got, want), what, "got " + got + ", want " + want);
     }
