@@ -261,10 +261,27 @@ ScanWindow(HnswScanState *so)
 			 so->idx->form == VR_FORM_QUANTISED)
 		so->end =
 			Min(so->end, Max(so->next, (uint32) ceil(s->ef * SCAN_SETTLED)));
-	/* One bound for all keeps the lower bounds in the order of distances. */
+	/*
+	 * One bound for all keeps the lower bounds in the order of distances. A
+	 * hit that may be nearer than what was promised of all that follows came
+	 * too late for strict order: by inner product, a very long vector across
+	 * the query may be anywhere.
+	 */
 	so->err = 0;
 	for (i = so->next; i < so->end; i++)
-		so->err = Max(so->err, s->hits[i].err);
+	{
+		VrHnswHit *hit = &s->hits[i];
+
+		if (so->rerank && so->mode == VR_ITERATIVE_STRICT && hit->live &&
+			VrHnswLowerBound(so->idx, so->query.norm2, hit->d, hit->err) <
+				so->low)
+		{
+			hit->live = false;
+			so->stats.dropped++;
+		}
+		else
+			so->err = Max(so->err, hit->err);
+	}
 	so->stats.passes++;
 	so->stats.visits = so->store.visits;
 	so->stats.expanded = s->expanded;
@@ -625,8 +642,12 @@ ScanNext(HnswScanState *so, ItemPointer tid)
 		}
 		so->last = hit->d;
 		if (so->rerank)
-			so->low =
+		{
+			double low =
 				VrHnswLowerBound(so->idx, so->query.norm2, hit->d, so->err);
+
+			so->low = so->mode == VR_ITERATIVE_STRICT ? Max(so->low, low) : low;
+		}
 		ScanCollectTids(so, hit);
 	}
 }
