@@ -30,11 +30,11 @@ my %tables = (
 # Table, name, expression of the first column, its operator and class, other
 # columns; skip is what the index leaves out (besides NULL), where its
 # condition; q is the SQL of a query's value, %s its text. Floors are of the
-# mean recall of ten nearest, ef_search 40 and more, as measured over many
-# seeds, less a tenth.
+# mean recall of ten nearest, ef_search 40 and more: .9, or a tenth and more
+# below what runs have shown. Few rows, so they tell of breakage, not of wear.
 my @indexes = (
 	{ table => 't', name => 't_l2', expr => 'v', op => '<->', class => 'vector_l2_ops', more => ', k', attrs => ['k'], quantised => 1 },
-	{ table => 't', name => 't_ip', expr => 'v', op => '<#>', class => 'vector_ip_ops', more => '', quantised => 1, floor => 0.7 },
+	{ table => 't', name => 't_ip', expr => 'v', op => '<#>', class => 'vector_ip_ops', more => '', quantised => 1, floor => 0.8 },
 	{ table => 't', name => 't_cos', expr => 'v', op => '<=>', class => 'vector_cosine_ops', more => ', k, g', attrs => [ 'k', 'g' ],
 		skip => 'vector_norm(v) = 0', quantised => 1 },
 	{ table => 't', name => 't_l1', expr => 'v', op => '<+>', class => 'vector_l1_ops', more => '' },
