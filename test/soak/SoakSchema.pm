@@ -29,7 +29,7 @@ my %tables = (
 
 # Table, name, expression of the first column, its operator and class, other
 # columns; skip is what the index leaves out (besides NULL), where its
-# condition; q is the SQL of a query's value, %s its text. Floors are of the
+# condition. Floors are of the
 # mean recall of ten nearest, ef_search 40 and more: .9, or a tenth and more
 # below what runs have shown. Few rows, so they tell of breakage, not of wear.
 my @indexes = (
