@@ -162,7 +162,7 @@ sub check_indexes
 {
 	my ($s, $node, %arg) = @_;
 	my $where = "round $s->{round}, " . $node->name;
-	my $c = SoakClient->new(dsn => dsn($node), standby => $arg{standby});
+	my $c = SoakClient->new(dsn => dsn($node));
 	for my $x (indexes())
 	{
 		next if $arg{standby} && tables()->{ $x->{table} }{unlogged};
@@ -310,8 +310,16 @@ sub play
 
 sub verify
 {
+	my ($s, @arg) = @_;
+	return if @{ $s->{faults} } || eval { $s->verify_all(@arg); 1 };
+	$s->fault("round $s->{round}, after it: " . (ref $@ ? $@->{message} : $@));
+	$s->check_logs;
+	return;
+}
+
+sub verify_all
+{
 	my ($s, $crashed, $node, $standby) = @_;
-	return if @{ $s->{faults} };
 	# What was left in the middle, so that all indexes are whole.
 	my $keeper = SoakKeeper->new(dsn => dsn($node));
 	$s->check_models($node, $crashed);

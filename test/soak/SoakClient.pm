@@ -42,6 +42,7 @@ sub connect
 	$c->{dbh} = $dbh;
 	# Nothing takes so long; what does hangs.
 	$c->run("SET client_min_messages = error; SET statement_timeout = '120s'; SET max_parallel_workers_per_gather = 0; SET jit = off");
+	$c->run("SET lock_timeout = '2s'") if $c->{standby};
 	return;
 }
 
@@ -55,8 +56,9 @@ sub attempt
 	return $r if defined $r;
 	my $state = $c->{dbh}->state || '';
 	my $message = $c->{dbh}->errstr // $@;
-	# A standby cancels what stands in the way of replay.
-	$allowed = ($allowed // '') . '|40001' if $c->{standby};
+	# A standby cancels what stands in the way of replay, and keeps the locks of
+	# a primary that is down until it is up again.
+	$allowed = ($allowed // '') . '|40001|55P03' if $c->{standby};
 	die bless({ message => $message }, 'SoakLost')
 	  if $state =~ /^(08|57P0[123])/ || $message =~ /server closed the connection|no connection to the server|terminating connection/;
 	die bless({ state => $state, message => $message }, 'SoakError') if $allowed && $state =~ /^($allowed)$/;
