@@ -85,6 +85,18 @@ sub keep_prewarm { my ($c) = @_; $c->rows("SELECT vecrecall.prewarm('" . pick(in
 sub keep_checkpoint { my ($c) = @_; $c->run('CHECKPOINT'); return; }
 sub keep_analyze { my ($c) = @_; $c->run('ANALYZE ' . pick('t', 'h', 's', 'b', 'w', 'u')); return; }
 
+# Which may itself be cancelled.
+sub timeout_off
+{
+	my ($c) = @_;
+	for my $try (1 .. 100)
+	{
+		return if eval { $c->run('SET statement_timeout = 120000'); 1 };
+		die $@ if ref $@ ne 'SoakError' || $try == 100;
+	}
+	return;
+}
+
 my @mix = ([ vacuum => 30 ], [ reindex_concurrently => 15 ], [ reindex => 6 ], [ index => 14 ], [ full => 2 ], [ check => 8 ],
 	[ info => 4 ], [ prewarm => 2 ], [ checkpoint => 5 ], [ analyze => 4 ]);
 
@@ -107,7 +119,7 @@ sub work
 			elsif (ref $@ eq 'SoakError') { $c->{done}{cancelled}++; }
 			elsif (ref $@) { die $@; }
 			else { die "keeper, $op: $@"; }
-			$c->run('SET statement_timeout = 120000');
+			$c->timeout_off;
 			sleep(rand(.1));
 		}
 		1;
