@@ -110,12 +110,14 @@ CREATE FUNCTION ways_buffers(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	plan json;
 BEGIN
-	EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json, COSTS off, TIMING off) ' || query INTO plan;
+	FOR i IN 1..2 LOOP -- the catalogue's are not counted the second time
+		EXECUTE 'EXPLAIN (ANALYZE, BUFFERS, FORMAT json, COSTS off, TIMING off) ' || query INTO plan;
+	END LOOP;
 	RETURN (plan->0->'Plan'->>'Shared Hit Blocks')::bigint + (plan->0->'Plan'->>'Shared Read Blocks')::bigint;
 END $$;
 CREATE TABLE ways_rows AS SELECT count(*) AS n FROM ways_toast;
 SELECT ways_buffers('SELECT * FROM vecrecall.knn_exact(''ways_toast'', ''v'', ARRAY(SELECT v FROM ways_toast WHERE id = 1), 5)')
-	< 2 * n AS sequential FROM ways_rows;
+	< 1.6 * n AS sequential FROM ways_rows;
 -- As many as fit into work_mem, and the others one by one: the same again.
 INSERT INTO ways_toast SELECT i, NULL, (SELECT array_agg(cos(i * j)::real ORDER BY j) FROM generate_series(1, 700) j)::vector
 FROM generate_series(3001, 4500) i;

@@ -8,8 +8,8 @@
  * rows and in no order. So while the table is scanned, pointers and keys are
  * put aside; then the TOAST table is read from its first block to its last, and
  * values are put together as their chunks come by, which as a rule lie one
- * behind the other, as they were written. What did not come by that way is
- * fetched as the server does.
+ * behind the other, as they were written. What did not come by, or was begun
+ * when there was no room for more beginnings, is fetched as the server does.
  *
  * Chunks are found by their value's number, which is unique among all that the
  * TOAST table holds, those of dead rows included. They cannot go away while our
@@ -19,6 +19,7 @@
 
 #include "access/detoast.h"
 #include "access/heapam.h"
+#include "access/heaptoast.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/toast_internals.h"
@@ -43,13 +44,21 @@
 /* Longest value taken; the longest vector, and its header. */
 #define TOAST_LONGEST (VR_VECTOR_MAX_DIM * sizeof(float) + 64)
 
+StaticAssertDecl(TOAST_LONGEST / TOAST_MAX_CHUNK_SIZE < 64,
+				 "a value's chunks have a bit each");
+
 /* Put aside: a value and its row's key. */
 typedef struct ToastEntry
 {
 	struct varatt_external pointer;
-	bool done;
+	int32 filled; /* bytes that came by; all of them when it is done */
+	uint64 seen;  /* chunks that came by */
+	char *parts;  /* where they are, if others came between; with a header */
 	int64 key;
 } ToastEntry;
+
+/* In the place of the bytes that came by. */
+#define TOAST_FORGOTTEN -1
 
 struct VrKnnToast
 {
@@ -64,11 +73,15 @@ struct VrKnnToast
 	/* Of the second part. */
 	uint32 *slots; /* hash table: number of the entry plus one, or zero */
 	uint32 mask;
-	char *value; /* being put together, with its header */
-	int current; /* its entry, or -1 */
-	int32 next;  /* its chunk that comes next */
-	int32 filled;
+	char *value;         /* being put together, with its header */
+	ToastEntry *current; /* whose it is, or NULL */
 };
+
+static inline int32
+ToastLength(const ToastEntry *entry)
+{
+	return VARATT_EXTERNAL_GET_EXTSIZE(entry->pointer);
+}
 
 /* Bytes for so many entries, with their slots; the old ones while they move. */
 static int64
@@ -126,7 +139,6 @@ ToastFetch(VrKnnToast *toast, ToastEntry *entry)
 
 	SET_VARTAG_EXTERNAL(&datum, VARTAG_ONDISK);
 	memcpy(VARDATA_EXTERNAL(&datum), &entry->pointer, sizeof(entry->pointer));
-	entry->done = true;
 	VrKnnReaderValue(toast->reader, &datum.header, entry->key);
 }
 
@@ -155,7 +167,9 @@ VrKnnToastDefer(VrKnnToast *toast, struct varlena *value, int64 key)
 	}
 	entry = &toast->entries[toast->count++];
 	entry->pointer = pointer;
-	entry->done = false;
+	entry->filled = 0;
+	entry->seen = 0;
+	entry->parts = NULL;
 	entry->key = key;
 	return true;
 }
@@ -181,34 +195,57 @@ ToastHash(VrKnnToast *toast)
 	}
 }
 
-/* The entry of a value, or -1: of another column, or of a row not ours. */
-static int
+/* The entry of a value, or NULL: of another column, or of a row not ours. */
+static ToastEntry *
 ToastFind(const VrKnnToast *toast, Oid id)
 {
 	uint32 slot = murmurhash32(id) & toast->mask;
 
-	while (toast->slots[slot] != 0)
+	for (; toast->slots[slot] != 0; slot = (slot + 1) & toast->mask)
 	{
-		int entry = toast->slots[slot] - 1;
+		ToastEntry *entry = &toast->entries[toast->slots[slot] - 1];
 
-		if (toast->entries[entry].pointer.va_valueid == id)
-			return toast->entries[entry].done ? -1 : entry;
-		slot = (slot + 1) & toast->mask;
+		if (entry->pointer.va_valueid == id)
+			return entry;
 	}
-	return -1;
+	return NULL;
+}
+
+/*
+ * Another value's turn. What came by of the one before is kept apart, as long
+ * as there is room; without it is forgotten, and will be looked up.
+ */
+static void
+ToastTurn(VrKnnToast *toast, ToastEntry *entry)
+{
+	ToastEntry *before = toast->current;
+
+	toast->current = entry;
+	if (before == NULL || before->parts != NULL || before->filled <= 0)
+		return;
+	if (toast->budget < ToastLength(before) + VARHDRSZ)
+	{
+		before->filled = TOAST_FORGOTTEN;
+		return;
+	}
+	toast->budget -= ToastLength(before) + VARHDRSZ;
+	before->parts =
+		MemoryContextAlloc(toast->context, ToastLength(before) + VARHDRSZ);
+	memcpy(before->parts, toast->value, ToastLength(before) + VARHDRSZ);
 }
 
 /*
  * A chunk: the value's number, the chunk's, and its bytes. The first two are
- * integers without padding, the third is aligned as they are.
+ * integers without padding, the third is aligned as they are. All chunks but a
+ * value's last are of one size.
  */
 static void
 ToastChunk(VrKnnToast *toast, HeapTupleHeader tuple, uint32 length)
 {
 	const char *data = (char *) tuple + tuple->t_hoff;
 	const char *bytes = data + sizeof(Oid) + sizeof(int32);
-	ToastEntry *entry;
-	int32 total;
+	ToastEntry *entry = toast->current;
+	char *value;
 	int32 size;
 	int32 number;
 	Oid id;
@@ -218,32 +255,42 @@ ToastChunk(VrKnnToast *toast, HeapTupleHeader tuple, uint32 length)
 		return;
 	memcpy(&id, data, sizeof(id));
 	memcpy(&number, data + sizeof(id), sizeof(number));
-	if (number == 0)
+	if (entry == NULL || entry->pointer.va_valueid != id)
 	{
-		toast->current = ToastFind(toast, id);
-		toast->next = 0;
-		toast->filled = 0;
+		entry = ToastFind(toast, id);
+		if (entry == NULL)
+			return;
+		ToastTurn(toast, entry);
 	}
-	if (toast->current < 0)
+	if (entry->filled == TOAST_FORGOTTEN || VARATT_IS_EXTERNAL(bytes) ||
+		VARATT_IS_COMPRESSED(bytes) || number < 0 ||
+		number > ToastLength(entry) / TOAST_MAX_CHUNK_SIZE ||
+		(entry->seen >> number & 1) != 0)
 		return;
-	entry = &toast->entries[toast->current];
-	total = VARATT_EXTERNAL_GET_EXTSIZE(entry->pointer);
-	if (id != entry->pointer.va_valueid || number != toast->next++ ||
-		VARATT_IS_EXTERNAL(bytes) || VARATT_IS_COMPRESSED(bytes) ||
-		(size = VARSIZE_ANY_EXHDR(bytes)) > total - toast->filled)
+	size = VARSIZE_ANY_EXHDR(bytes);
+	if (size != Min(ToastLength(entry) - number * (int32) TOAST_MAX_CHUNK_SIZE,
+					(int32) TOAST_MAX_CHUNK_SIZE))
+		return;
+	entry->seen |= UINT64CONST(1) << number;
+	value = entry->parts != NULL ? entry->parts : toast->value;
+	/*
+	 * Not memcpy: as it knows how long it can be at most, GCC 12 makes it an
+	 * instruction that takes twice as long as the library's function.
+	 */
+	memmove(value + VARHDRSZ + number * TOAST_MAX_CHUNK_SIZE,
+			VARDATA_ANY(bytes), size);
+	entry->filled += size;
+	if (entry->filled != ToastLength(entry))
+		return;
+	toast->current = NULL;
+	SET_VARSIZE(value, VARHDRSZ + ToastLength(entry));
+	VrKnnReaderValue(toast->reader, (struct varlena *) value, entry->key);
+	if (entry->parts != NULL)
 	{
-		toast->current = -1;
-		return;
+		toast->budget += ToastLength(entry) + VARHDRSZ;
+		pfree(entry->parts);
+		entry->parts = NULL;
 	}
-	memcpy(toast->value + VARHDRSZ + toast->filled, VARDATA_ANY(bytes), size);
-	toast->filled += size;
-	if (toast->filled < total)
-		return;
-	toast->current = -1;
-	entry->done = true;
-	SET_VARSIZE(toast->value, VARHDRSZ + total);
-	VrKnnReaderValue(toast->reader, (struct varlena *) toast->value,
-					 entry->key);
 }
 
 /*
@@ -300,7 +347,8 @@ ToastScan(VrKnnToast *toast, BlockNumber blocks)
 	BlockNumber block;
 
 	toast->value = MemoryContextAlloc(toast->context, TOAST_LONGEST);
-	toast->current = -1;
+	toast->current = NULL;
+	toast->budget -= ToastBytes(toast->room);
 	ToastHash(toast);
 	for (block = 0; block < blocks; block++)
 	{
@@ -316,17 +364,22 @@ void
 VrKnnToastEnd(VrKnnToast *toast)
 {
 	BlockNumber blocks = RelationGetNumberOfBlocks(toast->rel);
+	int fetched = 0;
 	int i;
 
 	if (toast->count > 1 &&
 		blocks / TOAST_BLOCKS_PER_VALUE <= (BlockNumber) toast->count)
 		ToastScan(toast, blocks);
 	for (i = 0; i < toast->count; i++)
-		if (!toast->entries[i].done)
+		if (toast->entries[i].filled != ToastLength(&toast->entries[i]))
 		{
 			CHECK_FOR_INTERRUPTS();
 			ToastFetch(toast, &toast->entries[i]);
+			fetched++;
 		}
+	ereport(DEBUG1, (errmsg_internal("%d values out of line, of which %d were "
+									 "looked up",
+									 toast->count, fetched)));
 	table_close(toast->rel, AccessShareLock);
 	MemoryContextDelete(toast->context);
 }
