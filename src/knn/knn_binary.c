@@ -321,7 +321,7 @@ BinaryChoose(BinarySearch *search, double recall, double *reached)
 	sample.spec.nqueries = Min(sample.spec.nqueries, plan.pass_queries);
 	exact = VrKnnSearchBegin(&sample.spec, &plan, 0, sample.spec.nqueries,
 							 sample.table.keytype);
-	VrKnnScan(&sample.table, &sample.spec, exact, 0);
+	VrKnnScan(&sample.table, exact, 0);
 	VrKnnSearchFinish(exact);
 	for (;;)
 	{

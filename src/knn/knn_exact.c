@@ -276,7 +276,7 @@ ExactScan(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 	search = VrKnnSearchBegin(spec, plan, first, count, table->keytype);
 	if (guesses != NULL)
 		VrKnnSearchUseGuesses(search, guesses);
-	VrKnnScan(table, spec, search, ExactBudget() - plan->bytes);
+	VrKnnScan(table, search, ExactBudget() - plan->bytes);
 	VrKnnSearchFinish(search);
 	return search;
 }
@@ -301,7 +301,7 @@ ExactPass(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 	{
 		ereport(DEBUG1, (errmsg_internal("batch search scans again: a guess "
 										 "was too low")));
-		VrKnnScan(table, spec, search, ExactBudget() - plan->bytes);
+		VrKnnScan(table, search, ExactBudget() - plan->bytes);
 		VrKnnSearchFinish(search);
 	}
 	ExactReturn(table, spec, search, first, count, store, desc);

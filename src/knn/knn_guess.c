@@ -110,7 +110,7 @@ VrKnnGuess(const VrKnnTable *table, const VrKnnSpec *spec,
 	sample.k = ceil(expected + 4 * sqrt(expected) + 4);
 	sample_plan.spare = Min(plan->spare, Max(sample.k, 32));
 	search = VrKnnSearchBegin(&sample, &sample_plan, first, count, NULL);
-	VrKnnReaderInit(&reader, table, spec->dim, VrKnnOfferRow, search);
+	VrKnnReaderInitSearch(&reader, table, search);
 	/* As a scan of the whole would, so that buffers are treated alike. */
 	scan =
 		table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);

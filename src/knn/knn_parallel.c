@@ -207,7 +207,7 @@ VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
 	search = VrKnnSearchBegin(spec, plan, first, count, NULL);
 	if (guesses != NULL)
 		VrKnnSearchUseGuesses(search, guesses);
-	VrKnnReaderInit(&reader, table, spec->dim, VrKnnOfferRow, search);
+	VrKnnReaderInitSearch(&reader, table, search);
 	scan = table_beginscan_parallel(rel, pscan);
 	VrKnnReadScan(&reader, rel, scan);
 	table_endscan(scan);
@@ -262,7 +262,7 @@ vr_knn_parallel_main(dsm_segment *seg, shm_toc *toc)
 	search = VrKnnSearchBegin(&spec, &shared->plan, 0, spec.nqueries, NULL);
 	if (guesses != NULL)
 		VrKnnSearchUseGuesses(search, guesses);
-	VrKnnReaderInit(&reader, &table, spec.dim, VrKnnOfferRow, search);
+	VrKnnReaderInitSearch(&reader, &table, search);
 	scan = table_beginscan_parallel(rel, pscan);
 	VrKnnReadScan(&reader, rel, scan);
 	table_endscan(scan);

@@ -175,6 +175,14 @@ extern VrKnnSearch *VrKnnSearchBegin(const VrKnnSpec *spec,
 extern void VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key);
 
 /*
+ * Several rows, where the search says that it is better for it: while one is
+ * waited for, others are read.
+ */
+extern void VrKnnSearchSeveral(VrKnnSearch *search, int n,
+							   const float *const *x, const int64 *keys);
+extern bool VrKnnSearchTakesSeveral(const VrKnnSearch *search);
+
+/*
  * Processes what is pending and sorts. After it, VrKnnSearchResult gives each
  * query's rows, nearest first, at most k; they live as long as the search.
  */
@@ -203,6 +211,7 @@ extern void VrKnnSearchUseGuesses(VrKnnSearch *search, VrKnnGuesses *guesses);
  */
 extern bool VrKnnSearchReopen(VrKnnSearch *search);
 extern void VrKnnSearchAddRows(VrKnnSearch *search, int64 rows);
+extern int VrKnnSearchDim(const VrKnnSearch *search);
 extern int64 VrKnnSearchRows(const VrKnnSearch *search);
 extern void VrKnnSearchEnd(VrKnnSearch *search);
 
@@ -273,6 +282,11 @@ extern void VrKnnKeyFree(const VrKnnKeyType *keytype, Datum key);
  */
 typedef void (*VrKnnRowCallback)(void *arg, int dim, const float *x, int64 key);
 
+/* The same for several rows at once. */
+#define VR_KNN_SEVERAL 8
+typedef void (*VrKnnRowsCallback)(void *arg, int n, const float *const *x,
+								  const int64 *keys);
+
 /* The same for a value that is no vector. */
 typedef void (*VrKnnRawCallback)(void *arg, Datum value, int64 key);
 
@@ -283,7 +297,8 @@ typedef struct VrKnnReader
 {
 	const VrKnnTable *table;
 	VrKnnRowCallback callback;
-	VrKnnRawCallback raw; /* instead, if the column is no vector */
+	VrKnnRowsCallback several; /* for rows that lie in pages, if not NULL */
+	VrKnnRawCallback raw;      /* instead, if the column is no vector */
 	void *arg;
 	int dim;                  /* 0: what the first row has */
 	float *scratch;           /* for one row */
@@ -292,6 +307,12 @@ typedef struct VrKnnReader
 	int64 rows;               /* so far; rows with a NULL vector do not count */
 	int64 budget;             /* bytes it may take to read values out of line */
 	struct VrKnnToast *toast; /* while it puts such values aside */
+
+	/* Rows for `several`, in pages that are pinned. */
+	bool holding;
+	int held;
+	const float *held_x[VR_KNN_SEVERAL];
+	int64 held_keys[VR_KNN_SEVERAL];
 } VrKnnReader;
 
 extern void VrKnnReaderInit(VrKnnReader *reader, const VrKnnTable *table,
@@ -308,11 +329,12 @@ extern void VrKnnRead(VrKnnReader *reader);
 /* The same for a scan that the caller began and ends. */
 extern void VrKnnReadScan(VrKnnReader *reader, struct RelationData *rel,
 						  struct TableScanDescData *scan);
-/* A callback: arg is a VrKnnSearch. */
-extern void VrKnnOfferRow(void *arg, int dim, const float *x, int64 key);
+/* Initialises a reader whose rows are offered to a search. */
+extern void VrKnnReaderInitSearch(VrKnnReader *reader, const VrKnnTable *table,
+								  VrKnnSearch *search);
 /* Feeds them to a search, with as many bytes for what the reader's budget is. */
-extern void VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec,
-					  VrKnnSearch *search, int64 budget);
+extern void VrKnnScan(const VrKnnTable *table, VrKnnSearch *search,
+					  int64 budget);
 
 /* --------------------------------------- values out of line (knn_toast.c) */
 

@@ -643,6 +643,39 @@ VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key)
 	MemoryContextSwitchTo(old);
 }
 
+bool
+VrKnnSearchTakesSeveral(const VrKnnSearch *search)
+{
+	return !search->plan.tiled && (search->spec->metric == VR_KNN_L2 ||
+								   search->spec->metric == VR_KNN_IP);
+}
+
+void
+VrKnnSearchSeveral(VrKnnSearch *search, int n, const float *const *x,
+				   const int64 *keys)
+{
+	const VrKnnSpec *spec = search->spec;
+	const bool squares = spec->metric == VR_KNN_L2;
+	MemoryContext old = MemoryContextSwitchTo(search->context);
+	float scores[VR_KNN_SEVERAL];
+	int query;
+	int i;
+
+	Assert(VrKnnSearchTakesSeveral(search));
+	search->total += n;
+	for (query = 0; query < search->count; query++)
+	{
+		(squares ? VrDistance->l2sq_f32_batch : VrDistance->ip_f32_batch)(
+			spec->dim, search->queries + (Size) query * spec->dim, x, n,
+			scores);
+		for (i = 0; i < n; i++)
+			VrKnnTopOffer(&search->tops[query],
+						  VrKnnOrder(squares ? scores[i] : -(double) scores[i]),
+						  keys[i]);
+	}
+	MemoryContextSwitchTo(old);
+}
+
 void
 VrKnnSearchFinish(VrKnnSearch *search)
 {
@@ -741,6 +774,12 @@ void
 VrKnnSearchAddRows(VrKnnSearch *search, int64 rows)
 {
 	search->total += rows;
+}
+
+int
+VrKnnSearchDim(const VrKnnSearch *search)
+{
+	return search->spec->dim;
 }
 
 int64

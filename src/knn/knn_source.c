@@ -449,6 +449,7 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 {
 	const char *data;
 	const float *x;
+	bool fetched = false;
 	int16 dim;
 
 	if (VARATT_IS_EXTERNAL(v) || VARATT_IS_COMPRESSED(v))
@@ -458,6 +459,7 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 		MemoryContextReset(reader->detoast);
 		v = pg_detoast_datum_packed(v);
 		MemoryContextSwitchTo(old);
+		fetched = true;
 	}
 	data = VARDATA_ANY(v);
 	memcpy(&dim, data, sizeof(dim));
@@ -477,7 +479,13 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 		x = memcpy(reader->scratch, data, dim * sizeof(float));
 	else
 		x = (const float *) data;
-	reader->callback(reader->arg, dim, x, key);
+	if (reader->holding && !fetched && x == (const float *) data)
+	{
+		reader->held_x[reader->held] = x;
+		reader->held_keys[reader->held++] = key;
+	}
+	else
+		reader->callback(reader->arg, dim, x, key);
 	if (++reader->rows % SOURCE_PROGRESS_ROWS == 0)
 		VrKnnProgressReport(reader->rows);
 }
@@ -534,17 +542,38 @@ VrKnnReaderSlot(VrKnnReader *reader, TupleTableSlot *slot)
 
 /* ------------------------------------------------------------------ scans */
 
+/*
+ * A slot keeps its row's page pinned until it is filled again, so rows of as
+ * many slots can be offered together.
+ */
 void
 VrKnnReadScan(VrKnnReader *reader, Relation rel, TableScanDesc scan)
 {
-	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TupleTableSlot *slots[VR_KNN_SEVERAL];
+	const int n = reader->several != NULL ? VR_KNN_SEVERAL : 1;
+	bool more = true;
+	int i;
 
-	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	for (i = 0; i < n; i++)
+		slots[i] = table_slot_create(rel, NULL);
+	while (more)
 	{
-		CHECK_FOR_INTERRUPTS();
-		VrKnnReaderSlot(reader, slot);
+		reader->holding = reader->several != NULL;
+		for (i = 0; i < n && more; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
+			more = table_scan_getnextslot(scan, ForwardScanDirection, slots[i]);
+			if (more)
+				VrKnnReaderSlot(reader, slots[i]);
+		}
+		reader->holding = false;
+		if (reader->held > 0)
+			reader->several(reader->arg, reader->held, reader->held_x,
+							reader->held_keys);
+		reader->held = 0;
 	}
-	ExecDropSingleTupleTableSlot(slot);
+	for (i = 0; i < n; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
 }
 
 static void
@@ -650,19 +679,34 @@ VrKnnRead(VrKnnReader *reader)
 		SourceScanQuery(reader);
 }
 
-void
-VrKnnOfferRow(void *arg, int dim, const float *x, int64 key)
+static void
+SourceOfferRow(void *arg, int dim, const float *x, int64 key)
 {
 	VrKnnSearchRow(arg, x, key);
 }
 
+static void
+SourceOfferSeveral(void *arg, int n, const float *const *x, const int64 *keys)
+{
+	VrKnnSearchSeveral(arg, n, x, keys);
+}
+
 void
-VrKnnScan(const VrKnnTable *table, const VrKnnSpec *spec, VrKnnSearch *search,
-		  int64 budget)
+VrKnnReaderInitSearch(VrKnnReader *reader, const VrKnnTable *table,
+					  VrKnnSearch *search)
+{
+	VrKnnReaderInit(reader, table, VrKnnSearchDim(search), SourceOfferRow,
+					search);
+	if (VrKnnSearchTakesSeveral(search))
+		reader->several = SourceOfferSeveral;
+}
+
+void
+VrKnnScan(const VrKnnTable *table, VrKnnSearch *search, int64 budget)
 {
 	VrKnnReader reader;
 
-	VrKnnReaderInit(&reader, table, spec->dim, VrKnnOfferRow, search);
+	VrKnnReaderInitSearch(&reader, table, search);
 	reader.budget = budget;
 	VrKnnRead(&reader);
 	VrKnnReaderEnd(&reader);
