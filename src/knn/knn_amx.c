@@ -29,7 +29,8 @@
 #include "distance/distance.h"
 
 #define AMX_CODE                                                               \
-	VR_TARGET("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+	VR_TARGET("amx-tile,amx-bf16,avx512f,avx512bw,avx512dq,avx512vl,"          \
+			  "avx512vbmi2,avx2,fma,popcnt")
 
 #define AMX_TILE 16                             /* rows of a tile register */
 #define AMX_BYTES 64                            /* and bytes of one */
@@ -43,6 +44,7 @@ StaticAssertDecl(VR_KNN_COARSE_STEP == AMX_BYTES / 2,
 /* CPUID's leaf 7, EDX; and the component of the saved state, for Linux. */
 #define AMX_CPUID_BF16 (1U << 22)
 #define AMX_CPUID_TILE (1U << 24)
+#define AMX_CPUID_VBMI2 (1U << 6)     /* of ECX */
 #define AMX_REQUEST_PERMISSION 0x1023 /* ARCH_REQ_XCOMP_PERM */
 #define AMX_STATE_DATA 18             /* XFEATURE_XTILEDATA */
 
@@ -207,6 +209,31 @@ amx_block(int steps, const uint16 *rows, const float *weight, const float *norm,
 	}
 }
 
+/* Without a branch on a bit: which are set is anybody's guess. */
+AMX_CODE static int
+amx_list(int blocks, const uint32 *near, uint16 *queries)
+{
+	const __m512i step = _mm512_set1_epi16(VR_KNN_COARSE_BLOCK);
+	__m512i numbers;
+	uint16 first[VR_KNN_COARSE_BLOCK];
+	int n = 0;
+	int i;
+
+	for (i = 0; i < VR_KNN_COARSE_BLOCK; i++)
+		first[i] = i;
+	numbers = _mm512_loadu_si512(first);
+	for (i = 0; i < blocks; i++)
+	{
+		const uint32 bits = near[(size_t) i * VR_KNN_COARSE_BLOCK];
+
+		_mm512_storeu_si512(queries + n,
+							_mm512_maskz_compress_epi16(bits, numbers));
+		n += _mm_popcnt_u32(bits);
+		numbers = _mm512_add_epi16(numbers, step);
+	}
+	return n;
+}
+
 static const VrKnnCoarseKernels amx_kernels = {
 	.name = "amx",
 	.round = amx_round,
@@ -214,6 +241,7 @@ static const VrKnnCoarseKernels amx_kernels = {
 	.begin = amx_begin,
 	.end = amx_end,
 	.block = amx_block,
+	.list = amx_list,
 };
 
 const VrKnnCoarseKernels *
@@ -225,7 +253,7 @@ VrKnnAmx(void)
 	{
 		unsigned int eax;
 		unsigned int ebx;
-		unsigned int ecx;
+		unsigned int ecx = 0;
 		unsigned int edx = 0;
 
 		/*
@@ -236,6 +264,7 @@ VrKnnAmx(void)
 		usable = strcmp(VrDistanceAvailable()[0]->name, "avx512") == 0 &&
 				 __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 &&
 				 (edx & AMX_CPUID_BF16) != 0 && (edx & AMX_CPUID_TILE) != 0 &&
+				 (ecx & AMX_CPUID_VBMI2) != 0 &&
 				 syscall(SYS_arch_prctl, AMX_REQUEST_PERMISSION,
 						 AMX_STATE_DATA) == 0;
 	}

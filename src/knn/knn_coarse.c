@@ -67,7 +67,7 @@ VrKnnCoarseBytes(int dim, int count, int rows)
 	const int64 vector = CoarsePadded(dim) * sizeof(uint16);
 
 	return VrKnnCoarsePad(count) *
-			   (vector + 4 * sizeof(float) + sizeof(uint32)) +
+			   (vector + 4 * sizeof(float) + sizeof(uint32) + sizeof(uint16)) +
 		   VrKnnCoarsePad(rows) * (vector + sizeof(float));
 }
 
@@ -103,6 +103,10 @@ VrKnnCoarseBegin(const VrKnnCoarseKernels *kernels, int dim, int count,
 	coarse->length = CoarseAlloc(VrKnnCoarsePad(count), sizeof(float));
 	coarse->slack = CoarseAlloc(VrKnnCoarsePad(count), sizeof(float));
 	coarse->near = CoarseAlloc(VrKnnCoarsePad(count), sizeof(uint32));
+	coarse->list = CoarseAlloc(
+		VrKnnCoarsePad(Min(count, VR_KNN_COARSE_LIST * VR_KNN_COARSE_BLOCK)) +
+			VR_KNN_COARSE_BLOCK,
+		sizeof(uint16));
 	memset(coarse->rows, 0, VrKnnCoarsePad(rows) * padded * sizeof(uint16));
 	memset(coarse->norm, 0, VrKnnCoarsePad(rows) * sizeof(float));
 	memset(coarse->slack, 0, VrKnnCoarsePad(count) * sizeof(float));
@@ -159,15 +163,32 @@ VrKnnCoarseRows(VrKnnCoarseTile *coarse, int rows, const float *x,
 			COARSE_ERROR * (coarse->error[i] + ratio * coarse->length[i]);
 }
 
-const uint32 *
+void
 VrKnnCoarseNear(VrKnnCoarseTile *coarse, int first, const float *weight,
 				const float *slope, const float *limit)
 {
 	const int padded = CoarsePadded(coarse->dim);
+	const int blocks = CoarseBlocks(coarse->count);
+	const int last = coarse->count - (blocks - 1) * VR_KNN_COARSE_BLOCK;
+	uint32 *near = coarse->near;
+	int i;
 
-	coarse->kernels->block(
-		padded / VR_KNN_COARSE_STEP, coarse->rows + (Size) first * padded,
-		weight + first, coarse->norm + first, CoarseBlocks(coarse->count),
-		coarse->queries, slope, coarse->slack, limit, coarse->near);
-	return coarse->near;
+	coarse->kernels->block(padded / VR_KNN_COARSE_STEP,
+						   coarse->rows + (Size) first * padded, weight + first,
+						   coarse->norm + first, blocks, coarse->queries, slope,
+						   coarse->slack, limit, near);
+	/* Queries beyond the last are not refused by a row with a NaN. */
+	near += (Size) (blocks - 1) * VR_KNN_COARSE_BLOCK;
+	for (i = 0; i < VR_KNN_COARSE_BLOCK; i++)
+		near[i] &= PG_UINT32_MAX >> (VR_KNN_COARSE_BLOCK - last);
+}
+
+const uint16 *
+VrKnnCoarseList(VrKnnCoarseTile *coarse, int row, int query, int *n)
+{
+	const int blocks = CoarseBlocks(coarse->count - query);
+
+	*n = coarse->kernels->list(Min(blocks, VR_KNN_COARSE_LIST),
+							   coarse->near + query + row, coarse->list);
+	return coarse->list;
 }

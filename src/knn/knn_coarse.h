@@ -53,7 +53,16 @@ typedef struct VrKnnCoarseKernels
 				  const float *norm, int blocks, const uint16 *queries,
 				  const float *slope, const float *slack, const float *limit,
 				  uint32 *near);
+
+	/*
+	 * The queries whose bit of a row is set, of as many blocks: `near` points
+	 * to the row's first mask. Returns their number; writes up to a block more.
+	 */
+	int (*list)(int blocks, const uint32 *near, uint16 *queries);
 } VrKnnCoarseKernels;
+
+/* Blocks whose queries have numbers of 16 bits. */
+#define VR_KNN_COARSE_LIST (32768 / VR_KNN_COARSE_BLOCK)
 
 /* The one to use, or NULL: for this CPU, and unless the setting is off. */
 extern const VrKnnCoarseKernels *VrKnnCoarse(void);
@@ -74,6 +83,7 @@ typedef struct VrKnnCoarseTile
 	uint16 *rows;    /* rounded */
 	float *norm;     /* of the rows */
 	uint32 *near;    /* of one block of rows */
+	uint16 *list;    /* of one row */
 } VrKnnCoarseTile;
 
 /* n, up to whole blocks; what is per query or row must have as many. */
@@ -87,13 +97,19 @@ extern VrKnnCoarseTile *VrKnnCoarseBegin(const VrKnnCoarseKernels *kernels,
 extern void VrKnnCoarseRows(VrKnnCoarseTile *coarse, int rows, const float *x,
 							const float *norm2);
 /*
- * Masks for a block of rows from `first`: see `block` above, which lies between
- * the kernels' begin and end. Bits of rows and queries beyond those that there
+ * Compares a block of rows from `first` with all queries: see `block` above,
+ * which lies between the kernels' begin and end. Rows beyond those that there
  * are mean nothing.
  */
-extern const uint32 *VrKnnCoarseNear(VrKnnCoarseTile *coarse, int first,
-									 const float *weight, const float *slope,
-									 const float *limit);
+extern void VrKnnCoarseNear(VrKnnCoarseTile *coarse, int first,
+							const float *weight, const float *slope,
+							const float *limit);
+/*
+ * The queries from `query`, a multiple of VR_KNN_COARSE_LIST blocks, that row
+ * `row` of the block is near to, less `query`; valid until the next call.
+ */
+extern const uint16 *VrKnnCoarseList(VrKnnCoarseTile *coarse, int row,
+									 int query, int *n);
 
 /* knn_amx.c: NULL where the build or the CPU or the system has no such tiles. */
 extern const VrKnnCoarseKernels *VrKnnAmx(void);

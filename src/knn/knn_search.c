@@ -62,7 +62,7 @@ struct VrKnnSearch
 	int count;
 	const float *queries; /* count x dim */
 	VrKnnTop *tops;       /* one per query */
-	VrKnnEntry *scratch;  /* k, for sorting and merging */
+	VrKnnEntry *scratch;  /* k + spare, for sorting and merging */
 	int64 total;          /* rows offered */
 
 	/*
@@ -133,7 +133,7 @@ SearchBytes(const VrKnnSpec *spec, int queries, int tile_rows, int spare,
 		(int64) queries *
 			(((int64) spec->k * (1 + parallel) + spare) * sizeof(VrKnnEntry) +
 			 sizeof(VrKnnTop) + 3 * sizeof(float)) +
-		spec->k * (int64) sizeof(VrKnnEntry);
+		((int64) spec->k + spare) * sizeof(VrKnnEntry);
 
 	if (tile_rows > 0)
 		bytes +=
@@ -265,7 +265,7 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	search->count = count;
 	search->queries = spec->queries + (Size) first * spec->dim;
 	search->tops = SearchAlloc(count, sizeof(VrKnnTop));
-	search->scratch = SearchAlloc(spec->k, sizeof(VrKnnEntry));
+	search->scratch = SearchAlloc(capacity, sizeof(VrKnnEntry));
 	for (i = 0; i < count; i++)
 	{
 		VrKnnTop *top = &search->tops[i];
@@ -391,11 +391,12 @@ SearchMeasure(VrKnnSearch *search, int query, int row)
 }
 
 /*
- * Measures a row for several queries. Kernels that take several at a time give
+ * Measures a row for queries numbered from `first`. Kernels that take several at a time give
  * what they give for one, and l2 and ip do not care which vector is which.
  */
 static void
-SearchMeasureBatch(VrKnnSearch *search, int row, const int *queries, int n)
+SearchMeasureBatch(VrKnnSearch *search, int row, int first,
+				   const uint16 *queries, int n)
 {
 	const int dim = search->spec->dim;
 	const float *x = search->tile + (Size) row * dim;
@@ -406,17 +407,17 @@ SearchMeasureBatch(VrKnnSearch *search, int row, const int *queries, int n)
 	if (search->spec->metric != VR_KNN_L2 && search->spec->metric != VR_KNN_IP)
 	{
 		for (i = 0; i < n; i++)
-			SearchMeasure(search, queries[i], row);
+			SearchMeasure(search, first + queries[i], row);
 		return;
 	}
 	for (i = 0; i < n; i++)
-		pointers[i] = search->queries + (Size) queries[i] * dim;
+		pointers[i] = search->queries + (Size) (first + queries[i]) * dim;
 	if (search->spec->metric == VR_KNN_L2)
 		VrDistance->l2sq_f32_batch(dim, x, pointers, n, scores);
 	else
 		VrDistance->ip_f32_batch(dim, x, pointers, n, scores);
 	for (i = 0; i < n; i++)
-		SearchOffer(search, queries[i], row,
+		SearchOffer(search, first + queries[i], row,
 					search->spec->metric == VR_KNN_L2 ? scores[i]
 													  : -(double) scores[i]);
 }
@@ -510,37 +511,23 @@ SearchFlushFine(VrKnnSearch *search)
 	}
 }
 
-/*
- * Measures a row for the queries of which its bits are set: a mask for each
- * block of queries, VR_KNN_COARSE_BLOCK apart.
- */
+/* Measures a row for the queries that it is near to. */
 static void
-SearchNearTo(VrKnnSearch *search, int row, const uint32 *near)
+SearchNearTo(VrKnnSearch *search, int first, int row)
 {
-	int queries[SEARCH_BATCH];
-	int n = 0;
-	int first;
+	const int most = VR_KNN_COARSE_LIST * VR_KNN_COARSE_BLOCK;
+	int query;
 
-	for (first = 0; first < search->count; first += VR_KNN_COARSE_BLOCK)
+	for (query = 0; query < search->count; query += most)
 	{
-		/* Those beyond the last are not refused by a row with a NaN. */
-		const int there = Min(VR_KNN_COARSE_BLOCK, search->count - first);
-		uint32 bits =
-			near[first] & PG_UINT32_MAX >> (VR_KNN_COARSE_BLOCK - there);
+		int n;
+		int i;
+		const uint16 *near = VrKnnCoarseList(search->coarse, row, query, &n);
 
-		while (bits != 0)
-		{
-			queries[n++] = first + pg_rightmost_one_pos32(bits);
-			bits &= bits - 1;
-			if (n == SEARCH_BATCH)
-			{
-				SearchMeasureBatch(search, row, queries, n);
-				n = 0;
-			}
-		}
+		for (i = 0; i < n; i += SEARCH_BATCH)
+			SearchMeasureBatch(search, first + row, query, near + i,
+							   Min(n - i, SEARCH_BATCH));
 	}
-	if (n > 0)
-		SearchMeasureBatch(search, row, queries, n);
 }
 
 /*
@@ -559,13 +546,13 @@ SearchFlushCoarse(VrKnnSearch *search)
 	coarse->kernels->begin();
 	for (first = 0; first < search->rows; first += VR_KNN_COARSE_BLOCK)
 	{
-		const uint32 *near = VrKnnCoarseNear(coarse, first, search->weight,
-											 search->slope, search->limit);
 		int n = Min(VR_KNN_COARSE_BLOCK, search->rows - first);
 		int i;
 
+		VrKnnCoarseNear(coarse, first, search->weight, search->slope,
+						search->limit);
 		for (i = 0; i < n; i++)
-			SearchNearTo(search, first + i, near + i);
+			SearchNearTo(search, first, i);
 	}
 	coarse->kernels->end();
 	if (search->wasted > (int64) search->rows * search->count / 8)

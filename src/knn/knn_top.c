@@ -263,11 +263,16 @@ TopSortParts(VrKnnEntry *e, int n, VrKnnEntry *scratch)
 void
 VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch)
 {
+	/* To sort some more takes less than to select first. */
+	if (scratch != NULL && top->keytype == NULL && top->used >= 4 * TOP_FEW)
+	{
+		TopSortParts(top->entries, top->used, scratch);
+		top->used = Min(top->used, top->k);
+		return;
+	}
 	VrKnnTopCut(top);
-	if (top->keytype != NULL)
-		TopSortKeys(top->entries, top->used, top->keytype);
-	else if (scratch == NULL || top->used < 4 * TOP_FEW)
+	if (top->keytype == NULL)
 		TopSortIntegers(top->entries, top->used);
 	else
-		TopSortParts(top->entries, top->used, scratch);
+		TopSortKeys(top->entries, top->used, top->keytype);
 }

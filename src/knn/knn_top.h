@@ -63,7 +63,7 @@ typedef struct VrKnnTop
 extern void VrKnnTopCut(VrKnnTop *top);
 /* Refuses entries of a greater order, although there may not be k others. */
 extern void VrKnnTopGuess(VrKnnTop *top, uint64 order);
-/* Cuts and sorts: many faster with scratch, room for k entries, or NULL. */
+/* Cuts and sorts, faster with scratch: room for capacity entries, or NULL. */
 extern void VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch);
 /* <0, 0, >0 */
 extern int VrKnnEntryCompare(const struct VrKnnKeyType *keytype,
