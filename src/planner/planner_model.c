@@ -66,6 +66,14 @@
  */
 #define SMALL_SHARE 0.1
 
+/*
+ * What batches of one size take beyond what the coefficients say is believed to
+ * have this standard deviation. The first of them says nothing yet: it may be
+ * an outlier.
+ */
+#define LOCAL_SPREAD 0.1
+#define LOCAL_FIRST 1.0
+
 #define NOISE_PRIOR 0.15
 #define NOISE_FLOOR 0.02
 #define NOISE_CEILING 1.0
@@ -312,6 +320,51 @@ model_prior_scale(const VrOpTraits *traits, const double *info,
 }
 
 /*
+ * What the coefficients leave unexplained, by size of batch. Of each bin's mean
+ * counts what is beyond its standard error, else noise alone would make ripples
+ * on a flat curve, on which the smallest good batch jumps about; and of that as
+ * much as there are observations for. Between bins that have some, corrections
+ * are on the line between them, and beyond them as in the last.
+ */
+static void
+model_local(const VrModel *own, double noise, double *local)
+{
+	double doubt = noise * noise / (LOCAL_SPREAD * LOCAL_SPREAD);
+	int last = -1;
+
+	for (int i = 0; i < VR_LOCAL_BINS; i++)
+	{
+		double weight = own->local_weight[i] - LOCAL_FIRST;
+		double beyond;
+
+		local[i] = last < 0 ? 1 : local[last];
+		if (weight <= 0)
+			continue;
+		beyond = Max(fabs(own->local[i]) - noise / sqrt(weight), 0);
+		local[i] =
+			exp(copysign(beyond * weight / (weight + doubt), own->local[i]));
+		for (int j = last + 1; j < i; j++)
+			local[j] = last < 0 ? local[i]
+								: local[last] + (local[i] - local[last]) *
+													(j - last) / (i - last);
+		last = i;
+	}
+}
+
+/* What to multiply the time that the coefficients say with. */
+static double
+model_local_factor(const VrFit *fit, double batch)
+{
+	int bin;
+	/* without logarithms, for this is called for every size on the grid */
+	double share = 2 * frexp(Max(batch, 1), &bin) - 1;
+
+	if (--bin >= VR_LOCAL_BINS - 1)
+		return fit->local[VR_LOCAL_BINS - 1];
+	return fit->local[bin] + (fit->local[bin + 1] - fit->local[bin]) * share;
+}
+
+/*
  * Solves own (with a little of pool, which may be NULL, where own is young)
  * for the coefficients, their precision, and the scalability law.
  */
@@ -404,6 +457,8 @@ VrModelFit(VrPlannerOp op, const VrModel *own, const VrModel *pool, VrFit *fit)
 		fit->usl_var[2] = usl[0] / det;
 	}
 
+	model_local(own, fit->noise, fit->local);
+
 	fit->tokens_per_row = own->tokens_per_row > 0 || share == 0
 							  ? own->tokens_per_row
 							  : pool->tokens_per_row;
@@ -447,7 +502,7 @@ VrFitSeconds(const VrFit *fit, const VrShape *shape, double batch,
 	double seconds;
 
 	model_features(fit->traits, shape, model_tokens(fit, shape), batch, x);
-	seconds = model_dot(x, fit->coef);
+	seconds = model_dot(x, fit->coef) * model_local_factor(fit, batch);
 	return Max(seconds, 1e-9) * model_contention(fit, concurrency);
 }
 
@@ -599,6 +654,32 @@ model_forget(VrModel *own)
 	for (int i = 0; i < VR_COEFS; i++)
 		own->moment[i] *= DRIFT_FORGETTING;
 	own->weight *= DRIFT_FORGETTING;
+	for (int i = 0; i < VR_LOCAL_BINS; i++)
+		own->local_weight[i] *= DRIFT_FORGETTING;
+}
+
+/*
+ * What a batch took beyond what the coefficients say, for batches of its size.
+ * An outlier counts, and that cut, only if the last batch of that size was one
+ * too, to the same side: then it is how that size is.
+ */
+static void
+model_accumulate_local(VrModel *own, double batch, double log_ratio,
+					   double noise, double weight)
+{
+	int bin = (int) rint(Min(log2(Max(batch, 1)), VR_LOCAL_BINS - 1));
+	double most = OUTLIER * noise;
+	double more = log_ratio - own->local[bin];
+	double before = own->local_outlier[bin];
+
+	own->local_outlier[bin] = more > most ? 1 : more < -most ? -1 : 0;
+	if (own->local_outlier[bin] != 0 && own->local_outlier[bin] != before)
+		return;
+	for (int i = 0; i < VR_LOCAL_BINS; i++)
+		own->local_weight[i] *= FORGETTING;
+	own->local_weight[bin] += weight;
+	own->local[bin] +=
+		weight / own->local_weight[bin] * Min(Max(more, -most), most);
 }
 
 /* The same for the scalability law: over is how much longer it took, less 1. */
@@ -637,6 +718,7 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	double lone;
 	double contention;
 	double log_ratio;
+	double left;
 	bool credible;
 	double var_lone;
 	double var_usl;
@@ -658,8 +740,8 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	}
 	var_noise = fit.noise * fit.noise;
 	log_ratio = log(Max(outcome->seconds, 1e-9) / (lone * contention));
-	credible =
-		model_credible(own, log_ratio / sqrt(var_noise + var_lone + var_usl));
+	left = log_ratio - log(model_local_factor(&fit, batch));
+	credible = model_credible(own, left / sqrt(var_noise + var_lone + var_usl));
 	if (own->weight >= DRIFT_WEIGHT && VrModelUnsettled(own))
 		model_forget(own);
 
@@ -691,13 +773,17 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	if (own->count >= 3)
 	{
 		double gain = Max(1 / (own->count + 5), 1 - FORGETTING);
-		double deviation = Min(fabs(log_ratio), 2 * fit.noise);
+		double deviation = Min(fabs(left), 2 * fit.noise);
 
 		own->noise += gain * (deviation - own->noise);
-		model_tail_add(own, log_ratio);
+		model_tail_add(own, left);
 		gain = Max(1 / (own->count - 2), 1 - FORGETTING);
 		own->error +=
-			gain * (fabs(1 - exp(-Max(log_ratio, -TAIL_SPAN))) - own->error);
+			gain * (fabs(1 - exp(-Max(left, -TAIL_SPAN))) - own->error);
+		if (fabs(own->drift) <= DRIFT_LIMIT)
+			model_accumulate_local(own, batch, log_ratio, fit.noise,
+								   var_noise /
+									   (var_noise + var_lone + var_usl));
 	}
 	own->count += 1;
 	if (own->count == YOUNG)

@@ -70,6 +70,9 @@ typedef enum VrPlannerSource
 /* Bins of log(actual / predicted), over a factor 8 to either side. */
 #define VR_TAIL_BINS 64
 
+/* Sizes of batch that are told apart: powers of two, the last and all above. */
+#define VR_LOCAL_BINS 21
+
 /* What is shipped about an operation. */
 typedef struct VrOpTraits
 {
@@ -112,9 +115,13 @@ typedef struct VrModel
 	double biggest_ok;  /* largest batch that went well */
 	double smallest_ok; /* and the smallest */
 	double failures;
+	/* mean log(actual / what the coefficients say) of batches about that size */
+	double local[VR_LOCAL_BINS];
+	double local_weight[VR_LOCAL_BINS];
+	double local_outlier[VR_LOCAL_BINS]; /* side of the last one, if it was */
 } VrModel;
 
-#define VR_MODEL_LAYOUT 1
+#define VR_MODEL_LAYOUT 2
 #define VR_MODEL_DOUBLES ((int) (sizeof(VrModel) / sizeof(double)))
 
 /* A model solved for its coefficients; made anew for every plan. */
@@ -130,7 +137,8 @@ typedef struct VrFit
 	double r95;        /* 95th percentile of actual / predicted */
 	double tokens_per_row;
 	double mem_ratio;
-	double count; /* own and borrowed observations that count */
+	double count;                /* own and borrowed observations that count */
+	double local[VR_LOCAL_BINS]; /* what to multiply a time with, by size */
 } VrFit;
 
 /* What the time of a batch depends on besides its size. */

@@ -198,6 +198,10 @@ choose_caps_hold(void)
 		c.caps.max_concurrency = unit_random() % 20;
 		c.caps.ceiling.batch = unit_random() % 3 ? 0 : 1 + unit_random() % 500;
 		c.caps.slo = unit_random() % 2 ? 0 : pow(10, -3 + 4 * unit_uniform());
+		c.caps.lease = unit_random() % 4 ? 0 : pow(10, -2 + 4 * unit_uniform());
+		/* times that jump, so that larger batches may take less */
+		for (int bin = 0; bin < VR_LOCAL_BINS && i % 2; bin++)
+			c.fit.local[bin] = exp(4 * unit_uniform() - 2);
 		VrRandomSeed(&random, i);
 		VrPlanExplore(&c.fit, &c.model, &c.shape, goal, &c.caps, &random,
 					  &c.plan);
