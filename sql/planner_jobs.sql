@@ -31,6 +31,19 @@ CALL vecrecall.run_batches('insert', 'dst', 'SELECT id, name, v FROM planner_src
 	'INSERT INTO planner_dst SELECT * FROM unnest($1, $2, $3)', dim => 3, job => 'mend') \g /dev/null
 SELECT count(*), count(DISTINCT id) FROM planner_dst;
 SELECT state, message, items FROM vecrecall.batch_progress WHERE job = 'mend';
+-- Goes on by the key in a session that writes and reads dates in another way
+CREATE TABLE planner_days (day date PRIMARY KEY);
+INSERT INTO planner_days SELECT '2024-01-01'::date + i FROM generate_series(0, 99) i;
+CREATE TABLE planner_seen (day date CHECK (day <> '2024-02-25'));
+SET datestyle = 'SQL, DMY';
+CALL vecrecall.run_batches('insert', 'days', 'SELECT day FROM planner_days',
+	'INSERT INTO planner_seen SELECT * FROM unnest($1)', limits => '{"max_batch": 7}', explore => false);
+RESET datestyle;
+ALTER TABLE planner_seen DROP CONSTRAINT planner_seen_day_check;
+CALL vecrecall.run_batches('insert', 'days', 'SELECT day FROM planner_days',
+	'INSERT INTO planner_seen SELECT * FROM unnest($1)', limits => '{"max_batch": 7}', explore => false) \g /dev/null
+SELECT count(*), count(DISTINCT day) FROM planner_seen;
+DROP TABLE planner_days, planner_seen;
 -- A batch that is too big is tried again smaller
 CREATE FUNCTION planner_small(int[]) RETURNS int LANGUAGE plpgsql AS $$
 BEGIN
@@ -57,6 +70,7 @@ CALL vecrecall.run_batches('insert', 'none', 'SELECT id FROM planner_src WHERE f
 
 -- Bad input
 CALL vecrecall.run_batches('bake', 't', 'SELECT 1 AS a', 'SELECT $1');
+CALL vecrecall.run_batches('index_build', 't', 'SELECT 1 AS a', 'SELECT $1');
 CALL vecrecall.run_batches('insert', NULL, 'SELECT 1 AS a', 'SELECT $1');
 CALL vecrecall.run_batches('insert', 't', 'SELECT', 'SELECT $1');
 CALL vecrecall.run_batches('insert', 't', 'SELECT 1 AS a; SELECT 2', 'SELECT $1');

@@ -32,6 +32,7 @@
 #include "portability/instr_time.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -115,7 +116,7 @@ job_prepare_all(Job *job)
 	TupleDesc desc;
 	TypeCacheEntry *entry;
 	Oid text = TEXTOID;
-	Oid fetch_types[2] = {INT8OID, TEXTOID};
+	Oid fetch_types[2] = {INT8OID, InvalidOid};
 	const char *key;
 	List *sources;
 
@@ -164,6 +165,8 @@ job_prepare_all(Job *job)
 						"sort",
 						key, format_type_be(job->types[0]))));
 
+	fetch_types[1] = job->types[0];
+
 	/* One row more than the batch shows whether the key is unique. */
 	for (int next = 0; next < 2; next++)
 	{
@@ -175,10 +178,7 @@ job_prepare_all(Job *job)
 			"(SELECT item.*, pg_catalog.row_number() OVER (ORDER BY item.%s) "
 			"AS n FROM (%s\n) AS item%s ORDER BY item.%s LIMIT $1 + 1) AS item",
 			key, columns.data, key, job->item_query,
-			next ? psprintf(" WHERE item.%s > $2::%s", key,
-							format_type_be_qualified(job->types[0]))
-				 : "",
-			key);
+			next ? psprintf(" WHERE item.%s > $2", key) : "", key);
 		plan = job_prepare(sql.data, next ? 2 : 1, fetch_types);
 		if (next)
 			job->fetch_next = plan;
@@ -235,6 +235,55 @@ job_start(Job *job)
 	VrPlannerLeave(&session);
 }
 
+/*
+ * The last key is kept as text, and read again perhaps by a session with other
+ * settings: it is written and read under these, until the nest level that this
+ * returns is ended.
+ */
+static int
+job_settle_formats(void)
+{
+	static const char *const settings[][2] = {{"DateStyle", "ISO, YMD"},
+											  {"IntervalStyle", "postgres"},
+											  {"extra_float_digits", "3"},
+											  {"bytea_output", "hex"}};
+	int level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(settings); i++)
+		(void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	return level;
+}
+
+static Datum
+job_key_from_text(const Job *job)
+{
+	int level = job_settle_formats();
+	Oid in;
+	Oid io_param;
+	Datum key;
+
+	getTypeInputInfo(job->types[0], &in, &io_param);
+	key = OidInputFunctionCall(in, job->last_key, io_param, -1);
+	AtEOXact_GUC(true, level);
+	return key;
+}
+
+static char *
+job_key_to_text(const Job *job, Datum key)
+{
+	int level = job_settle_formats();
+	Oid out;
+	bool is_varlena;
+	char *text;
+
+	getTypeOutputInfo(job->types[0], &out, &is_varlena);
+	text = OidOutputFunctionCall(out, key);
+	AtEOXact_GUC(true, level);
+	return text;
+}
+
 /* Reads up to size items after the last key. */
 static void
 job_fetch(Job *job, int64 size, JobBatch *batch)
@@ -243,11 +292,9 @@ job_fetch(Job *job, int64 size, JobBatch *batch)
 	HeapTuple tuple;
 	TupleDesc desc;
 	Datum *keys;
-	Oid out;
 	int16 typlen;
 	bool typbyval;
 	char typalign;
-	bool is_varlena;
 	bool null;
 	int count;
 	int rc;
@@ -257,7 +304,7 @@ job_fetch(Job *job, int64 size, JobBatch *batch)
 	memset(batch, 0, sizeof(JobBatch));
 	args[0] = Int64GetDatum(size);
 	if (job->last_key != NULL)
-		args[1] = CStringGetTextDatum(job->last_key);
+		args[1] = job_key_from_text(job);
 	rc = SPI_execute_plan(job->last_key ? job->fetch_next : job->fetch_first,
 						  args, NULL, false, 0);
 	if (rc != SPI_OK_SELECT || SPI_processed != 1)
@@ -281,8 +328,7 @@ job_fetch(Job *job, int64 size, JobBatch *batch)
 	get_typlenbyvalalign(job->types[0], &typlen, &typbyval, &typalign);
 	deconstruct_array(DatumGetArrayTypeP(batch->arrays[0]), job->types[0],
 					  typlen, typbyval, typalign, &keys, NULL, &count);
-	getTypeOutputInfo(job->types[0], &out, &is_varlena);
-	batch->last_key = OidOutputFunctionCall(out, keys[count - 1]);
+	batch->last_key = job_key_to_text(job, keys[count - 1]);
 }
 
 /* Advances the key, in the transaction of the batch. */
@@ -500,7 +546,7 @@ job_arguments(FunctionCallInfo fcinfo, Job *job)
 	job->target = VrRequestText(fcinfo, 1, "target");
 	job->item_query = VrRequestText(fcinfo, 2, "item_query");
 	job->statement = VrRequestText(fcinfo, 3, "statement");
-	VrRequestInit(&job->request, VrRequestOp(job->op_name), job->target,
+	VrRequestInit(&job->request, VrRequestBatchOp(job->op_name), job->target,
 				  PG_ARGISNULL(4) ? 1 : VrRequestDim(PG_GETARG_INT32(4)));
 	job->name = PG_ARGISNULL(5) ? psprintf("%s/%s", job->op_name, job->target)
 								: text_to_cstring(PG_GETARG_TEXT_PP(5));

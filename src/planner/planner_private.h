@@ -172,6 +172,7 @@ typedef struct VrPlannerRequest
 } VrPlannerRequest;
 
 extern VrPlannerOp VrRequestOp(const char *name);
+extern VrPlannerOp VrRequestBatchOp(const char *name);
 extern VrPlannerGoal VrRequestGoal(const char *name);
 extern int VrRequestDim(int64 dim);
 extern char *VrRequestText(FunctionCallInfo fcinfo, int arg, const char *name);

@@ -48,6 +48,22 @@ VrRequestOp(const char *name)
 	return (VrPlannerOp) op;
 }
 
+/*
+ * The same for what has batches. An index is built in one go, by workers that
+ * share it.
+ */
+VrPlannerOp
+VrRequestBatchOp(const char *name)
+{
+	VrPlannerOp op = VrRequestOp(name);
+
+	if (op == VR_OP_INDEX_BUILD)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("operation \"%s\" has no batches", name),
+						errhint("Use vecrecall.plan_index_build.")));
+	return op;
+}
+
 VrPlannerGoal
 VrRequestGoal(const char *name)
 {

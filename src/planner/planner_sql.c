@@ -296,17 +296,6 @@ plan_positive(FunctionCallInfo fcinfo, int arg, const char *name)
 	return number;
 }
 
-/* An index is built in one go, by workers that share it. */
-static void
-plan_refuse_build(VrPlannerOp op)
-{
-	if (op == VR_OP_INDEX_BUILD)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("operation \"%s\" has no batches",
-							   vr_op_traits[op].name),
-						errhint("Use vecrecall.plan_index_build.")));
-}
-
 PG_FUNCTION_INFO_V1(vr_plan_batch);
 
 /*
@@ -324,9 +313,8 @@ vr_plan_batch(PG_FUNCTION_ARGS)
 	Datum result;
 	int64 items = plan_items(fcinfo, 0, "item_count");
 	int dim = VrRequestDim(plan_int4(fcinfo, 1, "dim"));
-	VrPlannerOp op = VrRequestOp(VrRequestText(fcinfo, 2, "op"));
+	VrPlannerOp op = VrRequestBatchOp(VrRequestText(fcinfo, 2, "op"));
 
-	plan_refuse_build(op);
 	INSTR_TIME_SET_CURRENT(start);
 	VrRequestInit(&request, op, VrRequestText(fcinfo, 3, "target"), dim);
 	request.goal = VrRequestGoal(VrRequestText(fcinfo, 4, "goal"));
@@ -420,9 +408,8 @@ vr_plan_concurrency(PG_FUNCTION_ARGS)
 	VrPlan plan;
 	int64 items = plan_items(fcinfo, 0, "total_items");
 	int64 batch = plan_positive(fcinfo, 1, "batch_size");
-	VrPlannerOp op = VrRequestOp(VrRequestText(fcinfo, 2, "op"));
+	VrPlannerOp op = VrRequestBatchOp(VrRequestText(fcinfo, 2, "op"));
 
-	plan_refuse_build(op);
 	VrRequestInit(&request, op, VrRequestText(fcinfo, 3, "target"),
 				  VrRequestDim(plan_int4(fcinfo, 5, "dim")));
 	request.caps.items = items;
@@ -472,7 +459,7 @@ vr_plan_strategy(PG_FUNCTION_ARGS)
 						   {"rate_limited", &limited, 0, false},
 						   {"available_memory_mb", &memory, 0, false}};
 	Jsonb *current = plan_json(fcinfo, 0);
-	VrPlannerOp op = VrRequestOp(VrRequestText(fcinfo, 1, "op"));
+	VrPlannerOp op = VrRequestBatchOp(VrRequestText(fcinfo, 1, "op"));
 	char *target = VrRequestText(fcinfo, 2, "target");
 	VrPlannerGoal goal = VrRequestGoal(VrRequestText(fcinfo, 3, "goal"));
 
