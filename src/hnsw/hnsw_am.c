@@ -111,6 +111,7 @@ VrHnswInit(void)
 	MarkGUCPrefixReserved("hnsw");
 	VrHnswIvfflatInit();
 	VrHnswPathsInit();
+	VrHnswJunkInit();
 }
 
 /* amoptions */

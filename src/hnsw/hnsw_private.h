@@ -523,6 +523,9 @@ extern int VrHnswScanWidth(Relation index);
 /* ---- hnsw_paths.c */
 extern void VrHnswPathsInit(void);
 
+/* ---- hnsw_junk.c */
+extern void VrHnswJunkInit(void);
+
 /* ---- hnsw_validate.c */
 extern bool vr_hnsw_validate(Oid opclass);
 
