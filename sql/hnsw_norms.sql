@@ -53,3 +53,8 @@ CALL try('vector_ip_ops', '<#>', 'plain', ', m = 2');
 SELECT class, storage, stage, coalesce(unreached, 'none') AS unreached,
 	CASE WHEN storage LIKE '%m = 2' THEN recall >= 0.6 ELSE recall >= 0.98 END AS recall
 FROM report ORDER BY n;
+
+DROP TABLE data, report;
+DROP PROCEDURE look, try;
+SET client_min_messages = warning;
+DROP SCHEMA vr_test CASCADE;

@@ -392,12 +392,18 @@ VrHnswDescribe(Relation index, uint32 typical_bytes, VrHnswMetaPageData *meta)
 static double
 FormNorm2(int n, const float *x)
 {
-	double norm2 = 0;
+	/* Several sums, for one would wait for itself. */
+	double sums[8] = {0};
 	int i;
+	int j;
 
-	for (i = 0; i < n; i++)
-		norm2 += (double) x[i] * (double) x[i];
-	return norm2;
+	for (i = 0; i + 8 <= n; i += 8)
+		for (j = 0; j < 8; j++)
+			sums[j] += (double) x[i + j] * (double) x[i + j];
+	for (; i < n; i++)
+		sums[0] += (double) x[i] * (double) x[i];
+	return ((sums[0] + sums[1]) + (sums[2] + sums[3])) +
+		   ((sums[4] + sums[5]) + (sums[6] + sums[7]));
 }
 
 /* Sets up what a quantised index needs to transform vectors. */

@@ -20,7 +20,7 @@
 static double
 VrImageUpperShare(const VrHnswIndex *idx)
 {
-	return 1.2 / (idx->m - 1);
+	return 1.2 / (VrHnswLevelBase(idx->form, idx->m) - 1);
 }
 
 /*

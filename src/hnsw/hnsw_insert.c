@@ -54,7 +54,7 @@ VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid)
 	uint64 h = hash_bytes_extended((unsigned char *) tid,
 								   sizeof(ItemPointerData), idx->seed);
 	double u = ((double) (h >> 11) + 1.0) / 9007199254740992.0;
-	int level = (int) (-log(u) / log(idx->m));
+	int level = (int) (-log(u) / log(VrHnswLevelBase(idx->form, idx->m)));
 
 	return Min(level, VR_HNSW_MAX_LEVEL);
 }
@@ -344,7 +344,7 @@ InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
 	if (down != VR_HNSW_NO_VERTEX && s->found == VR_HNSW_NO_VERTEX)
 	{
 		VrHnswSearchLevel(s, 0, INSERT_NARROW_EF);
-		VrHnswSearchAdd(s, down);
+		VrHnswSearchEnter(s, down);
 		VrHnswSearchRun(s);
 	}
 	found = s->found;
@@ -1020,9 +1020,11 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 		if (down == VR_HNSW_NO_VERTEX)
 			VrHnswCorrupt(store->index, VR_HNSW_META_BLOCK,
 						  "the way down from the entry point is lost");
-		entries = palloc(store->idx->ef_construction * sizeof(uint32));
+		entries = palloc(Max(store->idx->ef_construction, 1 + VR_HNSW_ALSO) *
+						 sizeof(uint32));
 		entries[0] = down;
-		nentries = 1;
+		for (nentries = 1; nentries <= s->nalso; nentries++)
+			entries[nentries] = s->also[nentries - 1];
 		for (; l >= 0; l--)
 		{
 			uint32 i;

@@ -234,31 +234,39 @@ VrHnswGrowHints(VrHnswIndex *idx, BlockNumber nblocks)
 
 	if (idx->hints == NULL)
 		idx->hints =
-			MemoryContextAllocExtended(idx->cxt, (Size) n * sizeof(Buffer),
+			MemoryContextAllocExtended(idx->cxt, (Size) n * sizeof(int32),
 									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	else
 	{
-		idx->hints = repalloc_huge(idx->hints, (Size) n * sizeof(Buffer));
+		idx->hints = repalloc_huge(idx->hints, (Size) n * sizeof(int32));
 		memset(idx->hints + idx->nhints, 0,
-			   (Size) (n - idx->nhints) * sizeof(Buffer));
+			   (Size) (n - idx->nhints) * sizeof(int32));
 	}
 	idx->nhints = n;
 }
 
-/* Pins a block, by the hint if it still holds. */
+/*
+ * Pins a block, by the hint if it still holds. *vertex: whether this backend
+ * found a VERTEX page there before, which then is one still.
+ */
 static inline Buffer
-VrHnswPin(VrHnswStore *store, BlockNumber block)
+VrHnswPin(VrHnswStore *store, BlockNumber block, bool *vertex)
 {
 	VrHnswIndex *idx = store->idx;
+	int32 hint;
 	Buffer buf;
 
 	if (unlikely(block >= idx->nhints))
 		VrHnswGrowHints(idx, Max(block + 1, store->nblocks));
-	buf = idx->hints[block];
+	hint = idx->hints[block];
+	*vertex = (hint & 1) != 0;
+	/* Negative ones are local buffers. */
+	buf = hint >> 1;
 	if (likely(buf != 0) && VrReadRecentBuffer(store->index, block, buf))
 		return buf;
+	*vertex = false;
 	buf = ReadBuffer(store->index, block);
-	idx->hints[block] = buf;
+	idx->hints[block] = buf * 2;
 	return buf;
 }
 
@@ -274,6 +282,7 @@ VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 	const VrHnswLayout *layout = &store->idx->layout;
 	BlockNumber block;
 	Page page;
+	bool vertex;
 
 	store->visits++;
 	if (store->image)
@@ -287,10 +296,15 @@ VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 			VrHnswCorrupt(store->index, block, "an edge leads beyond the end");
 	}
 	ref->lock = NULL;
-	ref->buf = VrHnswPin(store, block);
+	ref->buf = VrHnswPin(store, block, &vertex);
 	LockBuffer(ref->buf, lockmode);
 	page = BufferGetPage(ref->buf);
-	VrHnswCheckPage(store->index, ref->buf, VR_PAGE_VERTEX);
+	/* The kind stands at the page's end, a line that nothing else needs. */
+	if (unlikely(!vertex))
+	{
+		VrHnswCheckPage(store->index, ref->buf, VR_PAGE_VERTEX);
+		store->idx->hints[block] |= 1;
+	}
 	ref->rec = (VrHnswRecord) (VrHnswPageContents(page) +
 							   (id % layout->slots) * layout->record_size);
 	if (unlikely(VrHnswRecordIsFree(ref->rec) || ref->rec->level != level))
@@ -319,7 +333,8 @@ Buffer
 VrHnswPinPage(VrHnswStore *store, BlockNumber block, int lockmode,
 			  VrHnswPageKind kind)
 {
-	Buffer buf = VrHnswPin(store, block);
+	bool vertex;
+	Buffer buf = VrHnswPin(store, block, &vertex);
 
 	VrHnswLockPage(store->index, buf, lockmode, kind);
 	return buf;
@@ -342,7 +357,7 @@ VrHnswGuess(VrHnswStore *store, uint32 id)
 		return (const char *) VrHnswImageRecord(store->image, id);
 	if (block >= store->idx->nhints || block >= store->nblocks)
 		return NULL;
-	buf = store->idx->hints[block];
+	buf = store->idx->hints[block] >> 1;
 	if (buf == 0)
 	{
 		PrefetchBuffer(store->index, MAIN_FORKNUM, block);
@@ -352,8 +367,6 @@ VrHnswGuess(VrHnswStore *store, uint32 id)
 		return NULL;
 	VR_PREFETCH(GetBufferDescriptor(buf - 1));
 	page = (const char *) BufferBlocks + (Size) (buf - 1) * BLCKSZ;
-	VR_PREFETCH(page + BLCKSZ - sizeof(VrHnswSpecialData));
-	VR_PREFETCH(page);
 	return page + MAXALIGN(SizeOfPageHeaderData) +
 		   (id % layout->slots) * layout->record_size;
 }

@@ -114,8 +114,11 @@ typedef struct VrHnswIndex
 	float *mean;      /* dim floats, or NULL for zero */
 	double mean_norm; /* of it, scaled */
 
-	/* Where each block was last seen in shared buffers; 0 is unknown. */
-	Buffer *hints;
+	/*
+	 * Where each block was last seen in shared buffers: twice the buffer, and
+	 * one more if it was found to be a VERTEX page; 0 is unknown.
+	 */
+	int32 *hints;
 	BlockNumber nhints;
 	BlockNumber target; /* VERTEX page with room, or NO_BLOCK */
 	uint32 joined;      /* the vertex that an unchanged value joined last */
@@ -140,6 +143,14 @@ typedef struct VrHnswValue
 	uint64 attrs[VR_HNSW_MAX_ATTRS];
 	uint16 attr_nulls;
 } VrHnswValue;
+
+/*
+ * One vertex in so many of a level is on the next one too: as many as a record
+ * there has neighbours, 2 m in quantised records. With few neighbours, more
+ * levels find the way better.
+ */
+#define VrHnswLevelBase(form, m)                                               \
+	((form) == VR_FORM_QUANTISED && (m) >= 8 ? 2 * (m) : (m))
 
 /* Quantised records begin their own part with this. */
 typedef struct VrHnswOwnHead
@@ -289,14 +300,21 @@ typedef struct VrHnswFilter
 	bool never; /* no row can pass */
 } VrHnswFilter;
 
+/* A set of ids: open addressing, at most half full. */
 typedef struct VrHnswSeen
 {
-	uint64 *words;
-	uint32 nwords;
-	uint32 *touched;
-	uint32 ntouched;
-	uint32 maxtouched;
+	uint32 *ids; /* NO_VERTEX: an empty place */
+	uint32 places;
+	uint32 count;
+	int shift;
 } VrHnswSeen;
+
+/*
+ * Records besides the nearest that a search enters a level at, at most. Islands
+ * of near vectors have few ways in; the more entries, the more are reached.
+ */
+#define VR_HNSW_ALSO 15
+#define VrHnswAlso(form) ((form) == VR_FORM_PLAIN ? VR_HNSW_ALSO : 1)
 
 typedef struct VrHnswSearch
 {
@@ -304,41 +322,51 @@ typedef struct VrHnswSearch
 	const VrHnswValue *query;
 	VrQuantQuery *qquery; /* quantised; in qmem */
 	void *qmem;
+	Size qbytes; /* of qmem */
 	const VrHnswFilter *filter;
 	MemoryContext cxt;
 	int level;
-	uint32 ef;        /* width of this pass */
-	bool keep_copies; /* hits carry copies of their records */
-	bool resumable;   /* nothing seen is forgotten */
-	bool again;       /* records come into the frontier with every estimate */
-	uint32 self;      /* record to step over, or NO_VERTEX */
+	uint32 ef;                /* width of this pass */
+	bool keep_copies;         /* hits carry copies of their records */
+	bool resumable;           /* nothing seen is forgotten */
+	uint32 self;              /* record to step over, or NO_VERTEX */
 	const VrHnswValue *equal; /* a vertex with this value ends the search */
 	uint32 found;             /* and this is it, on level 0; or NO_VERTEX */
 
 	uint64 *frontier; /* min-heap of keys: distance, id */
 	uint32 nfrontier;
 	uint32 maxfrontier;
-	uint64 *spill; /* seen, too far for this pass */
+	uint64 *spill; /* plain: seen, too far for this pass */
 	uint32 nspill;
 	uint32 maxspill;
+	float *log_est;  /* quantised, resumable: all estimates, */
+	uint32 *log_ids; /* and whose they are */
+	uint32 nlog;
+	uint32 maxlog;
 	float *bound; /* max-heap: the ef nearest hits */
 	uint32 nbound;
 	uint32 maxbound;
 	VrHnswHit *hits;
 	uint32 nhits;
 	uint32 maxhits;
-	VrHnswSeen seen;    /* with again: expanded */
-	VrHnswSeen spilled; /* with again */
+	VrHnswSeen seen; /* plain: measured; quantised: expanded */
 	MemoryContext copies;
+	uint32 also[VR_HNSW_ALSO]; /* of the last descent: further entries */
+	float also_d[VR_HNSW_ALSO];
+	int nalso;
 	int64 expanded;
 	int64 budget; /* stop at that many expansions; 0: no limit */
 } VrHnswSearch;
 
 extern void VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store,
 							 MemoryContext cxt);
+extern VrHnswSearch *VrHnswSearchBorrow(VrHnswStore *store,
+										MemoryContext parent);
+extern void VrHnswSearchReturn(VrHnswSearch *s);
 extern void VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query);
 extern void VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef);
 extern void VrHnswSearchAdd(VrHnswSearch *s, uint32 id);
+extern void VrHnswSearchEnter(VrHnswSearch *s, uint32 entry);
 extern bool VrHnswSearchRun(VrHnswSearch *s);
 extern void VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n);
 extern void VrHnswSearchGrow(VrHnswSearch *s, uint32 ef);

@@ -60,7 +60,7 @@ typedef struct HnswScanState
 {
 	VrHnswIndex *idx;
 	VrHnswStore store;
-	VrHnswSearch search;
+	VrHnswSearch *search;
 	VrHnswValue query;
 	VrHnswFilter filter;
 	MemoryContext cxt;       /* of the search, for all rescans */
@@ -143,6 +143,8 @@ vr_hnsw_endscan(IndexScanDesc scan)
 		VrHnswLastScan = so->stats;
 	if (so->reorder)
 		VrHnswReorderEnd(so->reorder);
+	if (so->search)
+		VrHnswSearchReturn(so->search);
 	MemoryContextDelete(so->cxt);
 	pfree(so);
 	scan->opaque = NULL;
@@ -249,7 +251,7 @@ ScanMode(Relation index, const VrHnswIndex *idx)
 static void
 ScanWindow(HnswScanState *so)
 {
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s = so->search;
 	uint32 i;
 
 	VrHnswSearchSort(s, so->next);
@@ -311,7 +313,7 @@ ScanWalkCost(const HnswScanState *so, double ef)
 static bool
 ScanDirect(HnswScanState *so)
 {
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s = so->search;
 	double room = vr_hnsw_scan_mem_multiplier * work_mem * 1024.0 /
 				  (sizeof(VrHnswHit) * 2);
 	uint32 n;
@@ -335,7 +337,7 @@ ScanDirect(HnswScanState *so)
 static void
 ScanStartFiltered(HnswScanState *so, uint32 entry)
 {
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s = so->search;
 	double direct;
 	double walk;
 
@@ -346,7 +348,7 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 		return;
 	s->budget =
 		s->expanded + (int64) (Max(direct, walk) * 2 / SCAN_COST_EXPAND) + 100;
-	VrHnswSearchAdd(s, entry);
+	VrHnswSearchEnter(s, entry);
 	if (!VrHnswSearchRun(s) && !ScanDirect(so))
 	{
 		s->budget = 0;
@@ -382,7 +384,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 {
 	Relation index = scan->indexRelation;
 	VrHnswMetaPageData meta;
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s;
 	MemoryContext old;
 	uint32 entry = VR_HNSW_NO_VERTEX;
 	int tries;
@@ -403,9 +405,10 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	if (!so->ready)
 	{
 		VrHnswStoreInit(&so->store, index, so->idx);
-		VrHnswSearchInit(s, &so->store, so->cxt);
+		so->search = VrHnswSearchBorrow(&so->store, so->cxt);
 		so->ready = true;
 	}
+	s = so->search;
 	so->store.visits = 0;
 	so->store.nblocks = RelationGetNumberOfBlocks(index);
 	so->store.longvalue = NULL;
@@ -441,7 +444,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 		ScanStartFiltered(so, entry);
 	else
 	{
-		VrHnswSearchAdd(s, entry);
+		VrHnswSearchEnter(s, entry);
 		VrHnswSearchRun(s);
 	}
 	ScanWindow(so);
@@ -457,7 +460,7 @@ ScanSweep(HnswScanState *so)
 {
 	Relation index = so->store.index;
 	const VrHnswLayout *l = &so->idx->layout;
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s = so->search;
 	int found = 0;
 
 	so->store.nblocks = RelationGetNumberOfBlocks(index);
@@ -497,7 +500,7 @@ ScanSweep(HnswScanState *so)
 static bool
 ScanResume(HnswScanState *so)
 {
-	VrHnswSearch *s = &so->search;
+	VrHnswSearch *s = so->search;
 	uint32 ef;
 
 	so->stats.stop = VR_STOP_EF;
@@ -615,6 +618,7 @@ ScanNext(HnswScanState *so, ItemPointer tid)
 	for (;;)
 	{
 		VrHnswHit *hit;
+		double low;
 
 		if (so->at < so->ntids)
 		{
@@ -632,22 +636,21 @@ ScanNext(HnswScanState *so, ItemPointer tid)
 				return false;
 			continue;
 		}
-		hit = &so->search.hits[so->next++];
+		hit = &so->search->hits[so->next++];
 		if (!hit->live)
 			continue;
-		if (hit->d < so->last && so->mode == VR_ITERATIVE_STRICT)
+		low = so->rerank
+				  ? VrHnswLowerBound(so->idx, so->query.norm2, hit->d, so->err)
+				  : 0;
+		/* The executor can still put it right if the bound has not passed. */
+		if (hit->d < so->last && so->mode == VR_ITERATIVE_STRICT &&
+			!(so->rerank && low >= so->low))
 		{
 			so->stats.dropped++;
 			continue;
 		}
-		so->last = hit->d;
-		if (so->rerank)
-		{
-			double low =
-				VrHnswLowerBound(so->idx, so->query.norm2, hit->d, so->err);
-
-			so->low = so->mode == VR_ITERATIVE_STRICT ? Max(so->low, low) : low;
-		}
+		so->last = Max(so->last, hit->d);
+		so->low = so->mode == VR_ITERATIVE_STRICT ? Max(so->low, low) : low;
 		ScanCollectTids(so, hit);
 	}
 }

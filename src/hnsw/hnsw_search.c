@@ -8,12 +8,9 @@
  * its exact distance. Quantised: the record alone, which yields its own exact
  * distance and an estimate for each neighbour.
  *
- * By inner product, edges are long and estimates rough, and one that is too
- * large would hide its record from all other neighbours of it. So there a
- * record is seen again with every estimate, until it is expanded.
- *
  * A search can be resumed with a larger ef: what was seen but too far is kept
- * in a spill array, and all hits are kept. Knows records, not pages.
+ * (plain: in a spill array; quantised: all estimates in a log), and all hits.
+ * Knows records, not pages.
  */
 #include "postgres.h"
 
@@ -21,6 +18,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw_image.h"
@@ -39,82 +37,76 @@
 
 /* ------------------------------------------------------------ seen records */
 
-/* Makes room for ids below n, keeping what is marked. */
-static void
-SeenReserve(VrHnswSearch *s, VrHnswSeen *seen, uint32 n)
-{
-	uint32 nwords = n / 64 + 1;
+/* Places of the table at first: 4 kB, for 512 records. A power of two. */
+#define SEEN_PLACES 1024
 
-	if (nwords <= seen->nwords)
-		return;
-	nwords += nwords / 8;
-	if (seen->words == NULL)
-		seen->words =
-			MemoryContextAllocExtended(s->cxt, (Size) nwords * sizeof(uint64),
-									   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	else
-	{
-		seen->words =
-			repalloc_huge(seen->words, (Size) nwords * sizeof(uint64));
-		memset(seen->words + seen->nwords, 0,
-			   (Size) (nwords - seen->nwords) * sizeof(uint64));
-	}
-	seen->nwords = nwords;
+static inline uint32
+SeenPlace(const VrHnswSeen *seen, uint32 id)
+{
+	/* Knuth's multiplicative hash: the upper bits are the good ones. */
+	return (id * UINT32_C(2654435769)) >> seen->shift;
 }
 
-/* Makes room for an id that leads beyond: the index has grown, or is damaged. */
+/* Makes a table of that many places, a power of two, with nothing in it. */
 static void
-SeenGrow(VrHnswSearch *s, VrHnswSeen *seen, uint32 id)
+SeenAllocate(VrHnswSeen *seen, MemoryContext cxt, uint32 places)
 {
-	VrHnswStore *store = s->store;
-	uint32 most;
-
-	if (!store->image)
-		store->nblocks = RelationGetNumberOfBlocks(store->index);
-	most = VrHnswMaxVertex(store);
-	if (id >= most)
-		VrHnswCorrupt(store->index, id / store->idx->layout.slots,
-					  "an edge leads beyond the end");
-	SeenReserve(s, seen, most);
+	seen->ids = MemoryContextAllocHuge(cxt, (Size) places * sizeof(uint32));
+	seen->places = places;
+	seen->shift = 32 - pg_leftmost_one_pos32(places);
+	seen->count = 0;
+	memset(seen->ids, 0xFF, (Size) places * sizeof(uint32));
 }
 
-/* Forgets everything, at the cost of what was marked only. */
+/* Forgets everything. */
 static void
 SeenReset(VrHnswSeen *seen)
 {
+	if (seen->count > 0)
+		memset(seen->ids, 0xFF, (Size) seen->places * sizeof(uint32));
+	seen->count = 0;
+}
+
+/* Where an id stands, or the empty place where it would. */
+static inline uint32
+SeenFind(const VrHnswSeen *seen, uint32 id)
+{
+	uint32 at = SeenPlace(seen, id);
+
+	while (seen->ids[at] != id && seen->ids[at] != VR_HNSW_NO_VERTEX)
+		at = (at + 1) & (seen->places - 1);
+	return at;
+}
+
+static void
+SeenGrow(VrHnswSeen *seen, MemoryContext cxt)
+{
+	VrHnswSeen old = *seen;
 	uint32 i;
 
-	for (i = 0; i < seen->ntouched; i++)
-		seen->words[seen->touched[i]] = 0;
-	seen->ntouched = 0;
+	SeenAllocate(seen, cxt, old.places * 2);
+	for (i = 0; i < old.places; i++)
+		if (old.ids[i] != VR_HNSW_NO_VERTEX)
+			seen->ids[SeenFind(seen, old.ids[i])] = old.ids[i];
+	seen->count = old.count;
+	pfree(old.ids);
 }
 
 /* Marks an id; returns whether it was marked before. */
 static inline bool
-SeenMark(VrHnswSearch *s, VrHnswSeen *seen, uint32 id)
+SeenMark(VrHnswSeen *seen, MemoryContext cxt, uint32 id)
 {
-	uint32 word = id / 64;
-	uint64 bit = UINT64CONST(1) << (id % 64);
+	uint32 at;
 
-	if (unlikely(word >= seen->nwords))
-		SeenGrow(s, seen, id);
-	if (seen->words[word] & bit)
+	/* Damage: no record has this id, and whoever visits it says so. */
+	if (unlikely(id == VR_HNSW_NO_VERTEX))
+		return false;
+	at = SeenFind(seen, id);
+	if (seen->ids[at] == id)
 		return true;
-	if (seen->words[word] == 0)
-	{
-		if (unlikely(seen->ntouched == seen->maxtouched))
-		{
-			uint32 n = Max(seen->maxtouched * 2, 1024);
-
-			seen->touched =
-				seen->touched
-					? repalloc_huge(seen->touched, (Size) n * sizeof(uint32))
-					: MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(uint32));
-			seen->maxtouched = n;
-		}
-		seen->touched[seen->ntouched++] = word;
-	}
-	seen->words[word] |= bit;
+	seen->ids[at] = id;
+	if (unlikely(++seen->count > seen->places / 2))
+		SeenGrow(seen, cxt);
 	return false;
 }
 
@@ -122,8 +114,7 @@ SeenMark(VrHnswSearch *s, VrHnswSeen *seen, uint32 id)
 static inline bool
 SeenHas(const VrHnswSeen *seen, uint32 id)
 {
-	return id / 64 < seen->nwords &&
-		   (seen->words[id / 64] & (UINT64CONST(1) << (id % 64))) != 0;
+	return id != VR_HNSW_NO_VERTEX && seen->ids[SeenFind(seen, id)] == id;
 }
 
 /* ------------------------------------------------------------------- heaps */
@@ -266,7 +257,58 @@ VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
 	s->self = s->found = VR_HNSW_NO_VERTEX;
 	s->copies = AllocSetContextCreate(cxt, "vecrecall hnsw records",
 									  ALLOCSET_DEFAULT_SIZES);
-	SeenReserve(s, &s->seen, VrHnswMaxVertex(store));
+	SeenAllocate(&s->seen, cxt, SEEN_PLACES);
+}
+
+/* What the last scan of this backend left for the next one, or NULL. */
+static VrHnswSearch *search_spare = NULL;
+
+/* More than this is given back to the system. */
+#define SEARCH_SPARE_BYTES (1024 * 1024)
+
+/*
+ * A search for a scan, in a context of its own below parent. Its memory goes
+ * from scan to scan: making it anew takes as long as several visits. If the
+ * scan ends by an error, it goes with parent.
+ */
+VrHnswSearch *
+VrHnswSearchBorrow(VrHnswStore *store, MemoryContext parent)
+{
+	VrHnswSearch *s = search_spare;
+
+	if (s != NULL)
+	{
+		search_spare = NULL;
+		MemoryContextSetParent(s->cxt, parent);
+		s->store = store;
+		s->nhits = 0;
+	}
+	else
+	{
+		MemoryContext cxt = AllocSetContextCreate(
+			parent, "vecrecall hnsw search", ALLOCSET_DEFAULT_SIZES);
+
+		s = MemoryContextAlloc(cxt, sizeof(VrHnswSearch));
+		VrHnswSearchInit(s, store, cxt);
+	}
+	return s;
+}
+
+/* The scan is over. */
+void
+VrHnswSearchReturn(VrHnswSearch *s)
+{
+	if (search_spare != NULL || VrHnswSearchMemory(s) > SEARCH_SPARE_BYTES)
+	{
+		MemoryContextDelete(s->cxt);
+		return;
+	}
+	MemoryContextReset(s->copies);
+	s->store = NULL;
+	s->query = NULL;
+	s->filter = NULL;
+	MemoryContextSetParent(s->cxt, TopMemoryContext);
+	search_spare = s;
 }
 
 /*
@@ -280,21 +322,22 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 
 	s->query = query;
 	SeenReset(&s->seen);
-	SeenReserve(s, &s->seen, VrHnswMaxVertex(s->store));
 	if (idx->form == VR_FORM_QUANTISED)
 	{
 		VrHnswImage *image = s->store->image;
 		const VrQuantLayout *layout =
 			image && image->quick > 0 ? &image->quick_layout : &idx->quant;
+		Size bytes = VrQuantQuerySize(layout);
 
-		s->again = idx->metric == VR_METRIC_IP;
-		if (s->again)
+		if (s->qbytes < bytes)
 		{
-			SeenReset(&s->spilled);
-			SeenReserve(s, &s->spilled, VrHnswMaxVertex(s->store));
+			if (s->qmem)
+				pfree(s->qmem);
+			s->qmem = NULL;
+			s->qbytes = 0;
+			s->qmem = MemoryContextAlloc(s->cxt, bytes);
+			s->qbytes = bytes;
 		}
-		if (s->qmem == NULL)
-			s->qmem = MemoryContextAlloc(s->cxt, VrQuantQuerySize(layout));
 		s->qquery = VrQuantQueryInit(layout, query->rotated,
 									 VR_QUERY_CODES | VR_QUERY_OWN, s->qmem);
 	}
@@ -307,7 +350,7 @@ VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef)
 {
 	s->level = level;
 	s->ef = ef;
-	s->nfrontier = s->nspill = s->nbound = s->nhits = 0;
+	s->nfrontier = s->nspill = s->nlog = s->nbound = s->nhits = 0;
 	BoundReserve(s, ef);
 }
 
@@ -317,10 +360,10 @@ VrHnswSearchMemory(const VrHnswSearch *s)
 {
 	return (Size) s->maxfrontier * sizeof(uint64) +
 		   (Size) s->maxspill * sizeof(uint64) +
+		   (Size) s->maxlog * sizeof(uint64) +
 		   (Size) s->maxhits * sizeof(VrHnswHit) +
 		   (Size) s->maxbound * sizeof(float) +
-		   (Size) s->seen.maxtouched * sizeof(uint32) +
-		   (Size) s->spilled.maxtouched * sizeof(uint32);
+		   (Size) s->seen.places * sizeof(uint32);
 }
 
 /* -------------------------------------------------------------- expansions */
@@ -466,7 +509,7 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 		return;
 	ids = VrHnswRecordIds(ref.rec, layout);
 	for (i = 0; i < ref.rec->degree; i++)
-		if (!SeenMark(s, &s->seen, ids[i]))
+		if (!SeenMark(&s->seen, s->cxt, ids[i]))
 			fresh[nfresh++] = ids[i];
 	VrHnswRelease(&ref);
 	for (i = 0; i < Min(nfresh, 2); i++)
@@ -481,7 +524,72 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 	}
 }
 
-/* Quantised: the record's distance, and estimates for its neighbours. */
+/* So many estimates may be of fewer records. */
+#define LOG_MANY (256 * VR_QUANT_LANES)
+
+/*
+ * Moves what is nearer than limit from the log to the frontier, and drops what
+ * is expanded by now. Where there are many, each record is kept once, with the
+ * estimate that came first.
+ */
+static void
+LogReconsider(VrHnswSearch *s, float limit)
+{
+	VrHnswSeen known = {NULL};
+	uint32 kept = 0;
+	uint32 i;
+
+	if (s->nlog >= LOG_MANY)
+		SeenAllocate(&known, s->cxt, LOG_MANY);
+	for (i = 0; i < s->nlog; i++)
+	{
+		uint32 id = s->log_ids[i];
+		float est = s->log_est[i];
+
+		if (SeenHas(&s->seen, id))
+			continue;
+		if (est < limit)
+			FrontierPush(s, VrHnswKey(est, id));
+		else if (known.ids == NULL || !SeenMark(&known, s->cxt, id))
+		{
+			s->log_ids[kept] = id;
+			s->log_est[kept++] = est;
+		}
+	}
+	s->nlog = kept;
+	if (known.ids)
+		pfree(known.ids);
+}
+
+/* Makes room for the estimates of one more set of lanes. */
+static void
+LogReserve(VrHnswSearch *s)
+{
+	uint32 n = Max(s->maxlog * 2, LOG_MANY);
+
+	if (likely(s->nlog + VR_QUANT_LANES <= s->maxlog))
+		return;
+	if (s->maxlog > 0)
+		LogReconsider(s, -FLT_MAX);
+	if (s->nlog <= s->maxlog / 2 && s->maxlog > 0)
+		return;
+	s->log_est = s->log_est
+					 ? repalloc_huge(s->log_est, (Size) n * sizeof(float))
+					 : MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(float));
+	s->log_ids =
+		s->log_ids ? repalloc_huge(s->log_ids, (Size) n * sizeof(uint32))
+				   : MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(uint32));
+	s->maxlog = n;
+}
+
+/*
+ * Quantised: the record's distance, and estimates for its neighbours.
+ *
+ * A neighbour counts as seen when it is expanded, not when it is estimated: it
+ * stands in the frontier once for each record that leads to it and comes up at
+ * the least of its estimates. That takes a third fewer expansions than keeping
+ * the first, at 128 dimensions.
+ */
 static void
 SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 {
@@ -506,14 +614,24 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	for (at = 0; at < ref.rec->degree && s->found == VR_HNSW_NO_VERTEX;
 		 at += VR_QUANT_LANES)
 	{
-		float est[VR_QUANT_LANES];
+		float space[VR_QUANT_LANES];
+		float *est = space;
 		int n = Min(ref.rec->degree - at, VR_QUANT_LANES);
-		uint32 mask = VrEstimate32(
+		uint32 mask;
+
+		/* What is too far now is kept for a wider pass. */
+		if (s->resumable)
+		{
+			LogReserve(s);
+			est = s->log_est + s->nlog;
+			memcpy(s->log_ids + s->nlog, ids + at, n * sizeof(uint32));
+			s->nlog += n;
+		}
+		mask = VrEstimate32(
 			s->qquery, g,
 			VrHnswRecordCodes(ref.rec, layout, at / VR_QUANT_LANES),
-			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES),
-			s->resumable ? FLT_MAX : limit, est);
-
+			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES), limit,
+			est);
 		if (n < VR_QUANT_LANES)
 			mask &= (1u << n) - 1;
 		while (mask != 0)
@@ -522,14 +640,8 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 			uint32 u = ids[at + lane];
 
 			mask &= mask - 1;
-			if (s->again)
-			{
-				if (!SeenHas(&s->seen, u) &&
-					(est[lane] < limit || !SeenMark(s, &s->spilled, u)))
-					SearchCandidate(s, u, est[lane], limit);
-			}
-			else if (!SeenMark(s, &s->seen, u))
-				SearchCandidate(s, u, est[lane], limit);
+			if (!SeenHas(&s->seen, u))
+				FrontierPush(s, VrHnswKey(est[lane], u));
 		}
 	}
 	VrHnswRelease(&ref);
@@ -542,12 +654,26 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 void
 VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 {
-	if (s->again ? SeenHas(&s->seen, id) : SeenMark(s, &s->seen, id))
-		return;
-	if (s->store->idx->form == VR_FORM_PLAIN)
-		SearchMeasure(s, id);
-	else
+	if (s->store->idx->form == VR_FORM_QUANTISED)
 		FrontierPush(s, VrHnswKey(-FLT_MAX, id));
+	else if (!SeenMark(&s->seen, s->cxt, id))
+		SearchMeasure(s, id);
+}
+
+/* Enters a level at what VrHnswSearchDescend found. */
+void
+VrHnswSearchEnter(VrHnswSearch *s, uint32 entry)
+{
+	bool plain = s->store->idx->form == VR_FORM_PLAIN;
+	int i;
+
+	VrHnswSearchAdd(s, entry);
+	/* How far they are is known: they come up when it is their turn. */
+	for (i = 0; i < s->nalso; i++)
+		if (plain)
+			VrHnswSearchAdd(s, s->also[i]);
+		else
+			FrontierPush(s, VrHnswKey(s->also_d[i], s->also[i]));
 }
 
 /*
@@ -571,7 +697,7 @@ VrHnswSearchRun(VrHnswSearch *s)
 		if (unlikely(s->budget > 0 && s->expanded >= s->budget))
 			return false;
 		FrontierPop(s);
-		if (s->again && SeenMark(s, &s->seen, VrHnswKeyId(key)))
+		if (!plain && SeenMark(&s->seen, s->cxt, VrHnswKeyId(key)))
 			continue;
 		s->expanded++;
 		if ((s->expanded & 63) == 0)
@@ -618,36 +744,27 @@ void
 VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n)
 {
 	bool plain = s->store->idx->form == VR_FORM_PLAIN;
-	VrHnswSeen known = {NULL};
+	VrHnswSeen known;
 	uint32 i;
 
-	if (s->nhits > 0)
-	{
-		known.nwords = VrHnswMaxVertex(s->store) / 64 + 1;
-		known.words = MemoryContextAllocExtended(
-			s->cxt, (Size) known.nwords * sizeof(uint64),
-			MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-		for (i = 0; i < s->nhits; i++)
-			if (s->hits[i].id / 64 < known.nwords)
-				known.words[s->hits[i].id / 64] |= UINT64CONST(1)
-												   << (s->hits[i].id % 64);
-	}
+	SeenAllocate(&known, s->cxt, SEEN_PLACES);
+	for (i = 0; i < s->nhits; i++)
+		SeenMark(&known, s->cxt, s->hits[i].id);
 	for (i = 0; i < n; i++)
 	{
 		if (i + 3 < n)
 			VrHnswPrefetchOwn(s->store, ids[i + 3]);
 		if (i % 256 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (known.words && SeenHas(&known, ids[i]))
+		if (SeenHas(&known, ids[i]))
 			continue;
 		if (plain)
 			SearchMeasure(s, ids[i]);
 		else
 			SearchMeasureOwn(s, ids[i]);
 	}
-	s->nfrontier = s->nspill = 0;
-	if (known.words)
-		pfree(known.words);
+	s->nfrontier = s->nspill = s->nlog = 0;
+	pfree(known.ids);
 }
 
 /* Brings the n least of keys[0..count-1] to the front, in any order. */
@@ -698,29 +815,26 @@ SearchPartition(uint64 *keys, uint32 count, uint32 n)
 void
 VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 {
+	uint32 best = Min(2 * n, s->nfrontier);
 	uint32 i;
 
-	for (i = 0; i < s->nfrontier; i++)
-	{
-		KeysReserve(s, &s->spill, s->nspill, &s->maxspill);
-		s->spill[s->nspill++] = s->frontier[i];
-	}
-	s->nfrontier = 0;
-	if (n < s->nspill)
-		SearchPartition(s->spill, s->nspill, n);
-	n = Min(n, s->nspill);
+	/* Some stand there twice, and some have been expanded since. */
+	if (best < s->nfrontier)
+		SearchPartition(s->frontier, s->nfrontier, best);
+	search_sort_keys(s->frontier, best);
 	/* They are hits although ef nearer ones are known. */
 	s->resumable = true;
-	for (i = 0; i < n; i++)
+	for (i = 0; i < best && n > 0; i++)
 	{
-		if (i + 2 < n)
-			VrHnswPrefetch(s->store, VrHnswKeyId(s->spill[i + 2]), 64);
-		if (s->again && SeenMark(s, &s->seen, VrHnswKeyId(s->spill[i])))
+		if (i + 2 < best)
+			VrHnswPrefetch(s->store, VrHnswKeyId(s->frontier[i + 2]), 64);
+		if (SeenMark(&s->seen, s->cxt, VrHnswKeyId(s->frontier[i])))
 			continue;
-		SearchMeasureOwn(s, VrHnswKeyId(s->spill[i]));
+		SearchMeasureOwn(s, VrHnswKeyId(s->frontier[i]));
+		n--;
 	}
+	s->nfrontier = 0;
 	s->resumable = false;
-	s->nspill = 0;
 }
 
 /*
@@ -784,29 +898,34 @@ VrHnswSearchGrow(VrHnswSearch *s, uint32 ef)
 		else
 			s->spill[s->nspill++] = key;
 	}
+	LogReconsider(s, BoundLimit(s));
 }
 
 /*
  * Goes from the entry record down to a level, nearest to nearest, or down to
- * the vertex at once that the search is for. Returns a record of that level, or NO_VERTEX if the way is gone: the entry was
- * replaced meanwhile, and the caller reads it anew.
+ * the vertex at once that the search is for. Returns a record of that level,
+ * or NO_VERTEX if the way is gone: the entry was replaced meanwhile, and the
+ * caller reads it anew. The last level above is searched a little wider, and
+ * the next nearest there are in s->also: one alone may be in another cluster
+ * than the query, with few ways out of it.
  */
 uint32
 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 {
 	int l;
+	int also = VrHnswAlso(s->store->idx->form);
 	bool copies = s->keep_copies;
 	bool resumable = s->resumable;
 	/* What a live record leads to is there; an old entry's way may be gone. */
 	bool sure = false;
 
 	s->keep_copies = s->resumable = false;
+	s->nalso = 0;
 	for (l = entry_level; l > level; l--)
 	{
 		uint32 i;
-		uint32 best = 0;
 
-		VrHnswSearchLevel(s, l, 1);
+		VrHnswSearchLevel(s, l, l == level + 1 ? 1 + also : 1);
 		VrHnswSearchAdd(s, entry);
 		VrHnswSearchRun(s);
 		if (s->found != VR_HNSW_NO_VERTEX)
@@ -820,11 +939,15 @@ VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 			entry = VR_HNSW_NO_VERTEX;
 			break;
 		}
-		for (i = 1; i < s->nhits; i++)
-			if (s->hits[i].d < s->hits[best].d)
-				best = i;
-		entry = s->hits[best].link;
-		sure = s->hits[best].live;
+		VrHnswSearchSort(s, 0);
+		entry = s->hits[0].link;
+		sure = s->hits[0].live;
+		if (l == level + 1)
+			for (i = 1; i < s->nhits && s->nalso < also; i++)
+			{
+				s->also_d[s->nalso] = s->hits[i].d;
+				s->also[s->nalso++] = s->hits[i].link;
+			}
 	}
 	if (entry != VR_HNSW_NO_VERTEX && !sure)
 	{

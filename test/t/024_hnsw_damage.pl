@@ -119,7 +119,7 @@ my @damage = (
 	[ 'pd_lower', 'quantised', sub { put($_[0], page($_[0], 2) + 12, 'S', 100) }, qr/page header/ ],
 	[ 'nused', 'plain', sub { put($_[0], page($_[0], 2) + 8178, 'S', 1) }, qr/page says it has 1 records/ ],
 	[ 'page_flags', 'plain', sub { put($_[0], page($_[0], 2) + 8184, 'S', 6) }, qr/has flags/ ],
-	[ 'zero_page', 'quantised', sub { put($_[0], page($_[0], 2), 'a8192', '') }, qr/is no record/ ],
+	[ 'zero_page', 'quantised', sub { put($_[0], int(record($_[0], 0, 3) / 8192) * 8192, 'a8192', '') }, qr/is no record/ ],
 	[ 'zero_meta', 'quantised', sub { put($_[0], 0, 'a8192', '') }, qr/magic is/ ],
 	[ 'cut', 'quantised', sub { $_[0]{data} = substr($_[0]{data}, 0, page($_[0], 2) + 8192) }, qr/./ ],
 	[ 'empty', 'quantised', sub { $_[0]{data} = '' }, qr/metapage is missing/ ],
