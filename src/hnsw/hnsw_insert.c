@@ -943,7 +943,7 @@ InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
 		bool got;
 
 		if (i + 1 < chosen->n)
-			VrHnswPrefetch(ins->store, chosen->neighbours[i + 1].id, 1024);
+			VrHnswPrefetchLinks(ins->store, chosen->neighbours[i + 1].id);
 		got = InsertBacklink(ins->store, chosen->neighbours[i].id, level,
 							 &newcomer, chosen->neighbours[i].d, false,
 							 stem && !linked ? &linked : NULL, &victim);

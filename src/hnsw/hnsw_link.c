@@ -176,6 +176,36 @@ LinkEncode(const VrHnswIndex *idx, VrHnswRecord rec, int lane, const float *v,
 }
 
 /*
+ * Writes v's neighbours from the set's first on, if there are so many, into one
+ * set of lanes of its record. u is scratch.
+ */
+static void
+LinkEncodeSet(const VrHnswIndex *idx, VrHnswRecord rec, int set, const float *v,
+			  const VrHnswNeighbour *neighbours, int n, float *u)
+{
+	int first = set * VR_QUANT_LANES;
+	const VrHnswLayout *l = &idx->layout;
+	const VrOwnHead *heads[VR_QUANT_LANES];
+	const void *values[VR_QUANT_LANES];
+	float extra[VR_QUANT_LANES];
+	int i;
+
+	n = Max(Min(n - first, VR_QUANT_LANES), 0);
+	for (i = 0; i < n; i++)
+	{
+		const VrHnswNeighbour *neighbour = &neighbours[first + i];
+		const VrHnswOwnHead *h = VrHnswRecordOwnHead(neighbour->rec, l);
+
+		heads[i] = &h->own;
+		values[i] = neighbour->value;
+		extra[i] = -h->norm2;
+	}
+	VrEdgeBlockEncodeOwn(l->padded, l->code_bits, v, n, l->own_kind, heads,
+						 values, extra, u, VrHnswRecordCodes(rec, l, set),
+						 VrHnswRecordFactors(rec, l, set));
+}
+
+/*
  * Fills a zeroed record with a value and its neighbours on that level. The
  * caller sets TIDs, flags, base and down. A plain value that does not fit is
  * the caller's to place; value_bytes tells.
@@ -225,16 +255,7 @@ VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
 						quick->codes);
 		}
 		for (i = 0; i < l->lanes / VR_QUANT_LANES; i++)
-			VrLaneClearAll(l->code_bits, VrHnswRecordCodes(rec, l, i),
-						   VrHnswRecordFactors(rec, l, i));
-		for (i = 0; i < n; i++)
-		{
-			const VrHnswOwnHead *h = VrHnswRecordOwnHead(neighbours[i].rec, l);
-
-			VrOwnDecode(l->own_kind, l->padded, &h->own, neighbours[i].value,
-						u);
-			LinkEncode(idx, rec, i, value->rotated, u, h->norm2);
-		}
+			LinkEncodeSet(idx, rec, i, value->rotated, neighbours, n, u);
 		pfree(u);
 	}
 }

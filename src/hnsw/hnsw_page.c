@@ -390,6 +390,27 @@ VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 		VR_PREFETCH(rec + i);
 }
 
+/*
+ * The same for what a backlink's decision needs. Quantised: all but the own
+ * value, of which an image has not been asked for the codes if it was only
+ * measured.
+ */
+void
+VrHnswPrefetchLinks(VrHnswStore *store, uint32 id)
+{
+	const VrHnswLayout *layout = &store->idx->layout;
+	const char *rec = VrHnswGuess(store, id);
+	int bytes = 1024;
+	int i;
+
+	if (store->image && store->idx->form == VR_FORM_QUANTISED)
+		bytes = Min(layout->own_at, 2048);
+	if (rec == NULL)
+		return;
+	for (i = 0; i < bytes; i += 64)
+		VR_PREFETCH(rec + i);
+}
+
 /* The same for what a distance needs: the head, and the own value. */
 void
 VrHnswPrefetchOwn(VrHnswStore *store, uint32 id)

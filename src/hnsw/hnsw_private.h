@@ -210,6 +210,7 @@ extern bool VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 						VrHnswRef *ref);
 extern void VrHnswRelease(VrHnswRef *ref);
 extern void VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes);
+extern void VrHnswPrefetchLinks(VrHnswStore *store, uint32 id);
 extern void VrHnswPrefetchOwn(VrHnswStore *store, uint32 id);
 extern Buffer VrHnswPinPage(VrHnswStore *store, BlockNumber block, int lockmode,
 							VrHnswPageKind kind);

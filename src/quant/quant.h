@@ -334,6 +334,16 @@ extern void VrEdgeBlockEncode(int padded, int code_bits, const float *v, int n,
 							  const float *const *u, const float *extra,
 							  uint8 *block, VrEdgeFactors *factors, float *r2);
 
+/*
+ * The same of neighbours given as own vectors of one kind. scratch is P floats.
+ */
+extern void VrEdgeBlockEncodeOwn(int padded, int code_bits, const float *v,
+								 int n, VrOwnKind kind,
+								 const VrOwnHead *const *heads,
+								 const void *const *data, const float *extra,
+								 float *scratch, uint8 *block,
+								 VrEdgeFactors *factors);
+
 /* Writes one lane. The result equals that of a full encode. */
 extern void VrLaneSet(int code_bits, uint8 *block, VrEdgeFactors *factors,
 					  int lane, const uint8 *row, const VrEdge *edge);

@@ -77,33 +77,40 @@ lane_empty_factors(VrEdgeFactors *factors, int lane)
 /* Up to this many bit columns of eight are collected before packing. */
 #define EDGE_COLUMNS (VR_CODE_BITS_MAX / 8)
 
-void
-VrEdgeBlockEncode(int padded, int code_bits, const float *v, int n,
-				  const float *const *u, const float *extra, uint8 *block,
-				  VrEdgeFactors *factors, float *r2)
+/* Column-wise: byte i of lane l at [i][l], so that packing is plain. */
+typedef uint8 EdgeColumns[EDGE_COLUMNS][VR_QUANT_LANES];
+
+static void
+edge_begin(int code_bits, int n, EdgeColumns columns)
 {
-	/* column-wise: byte i of lane l at [i][l], so that packing is plain */
-	uint8 columns[EDGE_COLUMNS][VR_QUANT_LANES];
-	int ncolumns = code_bits / 8;
-
 	if (n < VR_QUANT_LANES)
-		memset(columns, 0, sizeof(columns[0]) * ncolumns);
-	for (int lane = 0; lane < n; lane++)
-	{
-		float sums[3];
-		VrEdge edge;
+		memset(columns, 0, VR_QUANT_LANES * (code_bits / 8));
+}
 
-		VrQuant->edge_bits(padded, code_bits, v, u[lane], &columns[0][lane],
-						   VR_QUANT_LANES, sums);
-		edge_factors(sums, extra ? extra[lane] : 0.0f, &edge);
-		lane_set_factors(factors, lane, &edge);
-		if (r2)
-			r2[lane] = edge.r2;
-	}
+/* Encodes one neighbour; returns |r|^2. */
+static float
+edge_column(int padded, int code_bits, const float *v, const float *u,
+			float extra, int lane, EdgeColumns columns, VrEdgeFactors *factors)
+{
+	float sums[3];
+	VrEdge edge;
+
+	VrQuant->edge_bits(padded, code_bits, v, u, &columns[0][lane],
+					   VR_QUANT_LANES, sums);
+	edge_factors(sums, extra, &edge);
+	lane_set_factors(factors, lane, &edge);
+	return edge.r2;
+}
+
+/* Packs the columns of n lanes, and empties the other lanes. */
+static void
+edge_pack(int code_bits, int n, const uint8 columns[][VR_QUANT_LANES],
+		  uint8 *block, VrEdgeFactors *factors)
+{
 	for (int lane = n; lane < VR_QUANT_LANES; lane++)
 		lane_empty_factors(factors, lane);
-	for (int i = 0; i < ncolumns; i++, block += 32)
-		for (int j = 0; j < 16; j++)
+	for (int i = 0; i < code_bits / 8; i++, block += 32)
+		for (size_t j = 0; j < 16; j++)
 		{
 			uint8 a = columns[i][j];
 			uint8 b = columns[i][j + 16];
@@ -111,6 +118,50 @@ VrEdgeBlockEncode(int padded, int code_bits, const float *v, int n,
 			block[j] = (uint8) ((a & 0x0f) | (b << 4));
 			block[j + 16] = (uint8) ((a >> 4) | (b & 0xf0));
 		}
+}
+
+void
+VrEdgeBlockEncode(int padded, int code_bits, const float *v, int n,
+				  const float *const *u, const float *extra, uint8 *block,
+				  VrEdgeFactors *factors, float *r2)
+{
+	EdgeColumns columns;
+
+	edge_begin(code_bits, n, columns);
+	for (int lane = 0; lane < n; lane++)
+	{
+		float one =
+			edge_column(padded, code_bits, v, u[lane],
+						extra ? extra[lane] : 0.0f, lane, columns, factors);
+
+		if (r2)
+			r2[lane] = one;
+	}
+	edge_pack(code_bits, n, (const uint8(*)[VR_QUANT_LANES]) columns, block,
+			  factors);
+}
+
+void
+VrEdgeBlockEncodeOwn(int padded, int code_bits, const float *v, int n,
+					 VrOwnKind kind, const VrOwnHead *const *heads,
+					 const void *const *data, const float *extra,
+					 float *scratch, uint8 *block, VrEdgeFactors *factors)
+{
+	EdgeColumns columns;
+	int bytes = VrOwnBytes(kind, padded);
+
+	edge_begin(code_bits, n, columns);
+	for (int lane = 0; lane < n; lane++)
+	{
+		if (lane + 1 < n)
+			for (int i = 0; i < bytes; i += 64)
+				VR_PREFETCH((const char *) data[lane + 1] + i);
+		VrOwnDecode(kind, padded, heads[lane], data[lane], scratch);
+		(void) edge_column(padded, code_bits, v, scratch,
+						   extra ? extra[lane] : 0.0f, lane, columns, factors);
+	}
+	edge_pack(code_bits, n, (const uint8(*)[VR_QUANT_LANES]) columns, block,
+			  factors);
 }
 
 /* Sets a lane's bits from a row; zeros if row is NULL. */

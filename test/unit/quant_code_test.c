@@ -153,6 +153,35 @@ main(void)
 	unit_ok(same, "|r| of all lanes at once");
 	make_block(32, block, &factors, r2);
 
+	/* the same from own vectors */
+	same = true;
+	for (int n = 0; n <= 32; n += 16)
+	{
+		static float decoded[32][DIM], scratch[DIM];
+		static vr_half halves[32][DIM];
+		const float *near[32];
+		VrOwnHead heads[32];
+		const VrOwnHead *head_refs[32];
+		const void *data_refs[32];
+
+		for (int lane = 0; lane < n; lane++)
+		{
+			VrOwnEncode(VR_OWN_F16, DIM, u[lane], &heads[lane], halves[lane]);
+			VrOwnDecode(VR_OWN_F16, DIM, &heads[lane], halves[lane],
+						decoded[lane]);
+			near[lane] = decoded[lane];
+			head_refs[lane] = &heads[lane];
+			data_refs[lane] = halves[lane];
+		}
+		VrEdgeBlockEncode(DIM, BITS, v, n, near, extra, block, &factors, NULL);
+		VrEdgeBlockEncodeOwn(DIM, BITS, v, n, VR_OWN_F16, head_refs, data_refs,
+							 extra, scratch, single, &single_factors);
+		same &= memcmp(block, single, BLOCK) == 0 &&
+				memcmp(&factors, &single_factors, sizeof(factors)) == 0;
+	}
+	unit_ok(same, "own vectors are encoded as what they decode to");
+	make_block(32, block, &factors, r2);
+
 	/* every set encodes the same bits */
 	sets = VrQuantAvailable();
 	same = true;
