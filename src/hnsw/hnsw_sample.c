@@ -17,8 +17,10 @@
 #include "hnsw/hnsw_sample.h"
 #include "types/vector.h"
 
-#define SAMPLE_RANGES 64  /* places of the table that are looked at */
-#define SAMPLE_ROWS 10000 /* rows that suffice for a mean */
+#define SAMPLE_RANGES 64      /* places of the table that are looked at */
+#define SAMPLE_ROWS 10000     /* rows that suffice for a mean, or lengths */
+#define SAMPLE_LEAST 2048     /* and for a mean of long vectors, */
+#define SAMPLE_FLOATS 4000000 /* whose reading takes a while */
 
 typedef struct SampleState
 {
@@ -27,6 +29,7 @@ typedef struct SampleState
 	double *sum;
 	double sum_norm2;
 	int64 summed;
+	int64 enough; /* so many at the end of this place */
 	uint32 *lengths;
 	int nlengths;
 	MemoryContext cxt;
@@ -84,7 +87,7 @@ SampleRow(Relation index, ItemPointer tid, Datum *values, bool *isnull,
 	if (isnull[0])
 		return;
 	old = MemoryContextSwitchTo(s->cxt);
-	if (s->sum != NULL && s->summed < SAMPLE_ROWS)
+	if (s->sum != NULL && s->summed < s->enough)
 		SampleDense(s, values[0]);
 	else if (s->lengths != NULL && s->nlengths < SAMPLE_ROWS)
 	{
@@ -119,6 +122,7 @@ VrHnswSampleTable(Relation heap, Relation index, IndexInfo *info,
 	BlockNumber step;
 	BlockNumber length;
 	BlockNumber at;
+	int64 share; /* rows that each place gives to the mean */
 	pg_prng_state prng;
 	int i;
 
@@ -132,6 +136,8 @@ VrHnswSampleTable(Relation heap, Relation index, IndexInfo *info,
 	pg_prng_seed(&prng, meta->seed);
 	step = Max(nblocks / SAMPLE_RANGES, 1);
 	length = Max(Min(step, nblocks / 1000 + 4), 1);
+	share = Min(SAMPLE_ROWS, Max(SAMPLE_LEAST, SAMPLE_FLOATS / meta->dim));
+	share = share / (nblocks / step + 1) + 1;
 	for (at = 0; at < nblocks; at += step)
 	{
 		BlockNumber slack = step > length ? step - length : 0;
@@ -141,6 +147,8 @@ VrHnswSampleTable(Relation heap, Relation index, IndexInfo *info,
 
 		if (n == 0)
 			continue;
+		/* What earlier places lacked, this one may give. */
+		state.enough += share;
 		table_index_build_range_scan(heap, index, info, false, false, false,
 									 from, n, SampleRow, &state, NULL);
 		read += n;
