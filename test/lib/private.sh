@@ -18,6 +18,7 @@
 #                             that tree and installs it there; sets VR_SRC
 #   vr_bar DONE TOTAL LABEL   a progress bar, on a terminal
 #   vr_as COMMAND...          runs it as VR_USER
+#   vr_mirror_of_debian       prints the URLs of those that apt uses
 #   vr_start NAME [OPTION...] initdb on first use, and start; exports PGHOST,
 #                             PGPORT, PGUSER; "NAME" is a folder of VR_WORK
 #   vr_stop NAME              stops it if it runs; the folder stays
@@ -210,6 +211,14 @@ vr_build()
 		PG_CONFIG="$VR_PG_CONFIG" >>"$log" 2>&1 && return
 	grep -vE '^(gcc|cc|clang|make|mkdir|/usr/bin/)' "$log" >&2
 	vr_die "the build failed; its whole output is $log"
+}
+
+# Debian's mirrors that this machine uses.
+vr_mirror_of_debian()
+{
+	cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
+		sed -n -E 's,^(deb (\[[^]]*\] )?|URIs: *)(https?://[^ ]*/debian)/?( .*)?$,\3,p' |
+		grep . || echo http://deb.debian.org/debian
 }
 
 vr_start()

@@ -35,8 +35,6 @@ roots=${VR_VERSIONS:-$VR_TOP/build/versions}
 mkdir -p "$roots/log" && roots=$(cd "$roots" && pwd) || exit 1
 log=$VR_TOP/build/versions/log
 mkdir -p "$log"
-exec 9>"$roots/lock"
-flock -n 9 || vr_die "another run works in $roots; wait for its end"
 trap vr_cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -53,14 +51,6 @@ in_root()
 			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
 			HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"' \
 		"$root" "$@" 9>&-
-}
-
-# The mirror that this machine uses, and how it reaches it (a proxy, say).
-mirror()
-{
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null |
-		sed -n -E 's,^(deb (\[[^]]*\] )?|URIs: *)(https?://[^ ]*/debian)/?( .*)?$,\3,p' |
-		grep . || echo http://deb.debian.org/debian
 }
 
 # quietly LOG LABEL COMMAND...: its last line of output, on a terminal.
@@ -96,7 +86,7 @@ make_root()
 	echo "Making a Debian root with PostgreSQL $version ($release)"
 	quietly "$log/$version.debootstrap.log" "Debian $release" \
 		debootstrap --variant=minbase "$release" "$root" \
-		"$(mirror | head -n 1)" "$scripts/$script"
+		"$(vr_mirror_of_debian | head -n 1)" "$scripts/$script"
 	apt-config dump Acquire >"$root/etc/apt/apt.conf.d/00host" 2>/dev/null
 	printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
 	chmod 755 "$root/usr/sbin/policy-rc.d"
@@ -117,6 +107,8 @@ passed=0 failed=0
 for version in ${*:-17 18}; do
 	release=$(release_of "$version") || exit 1
 	root=$roots/$version
+	exec 9>"$roots/$version.lock"
+	flock -n 9 || vr_die "another run works in $root; wait for its end"
 	[ -e "$root/complete" ] || make_root "$version" "$release" "$root"
 	VR_SRC=$root/srv/vecrecall
 	mkdir -p "$VR_SRC"
