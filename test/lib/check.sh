@@ -3,6 +3,8 @@
 #
 #   check.sh [GROUP...]   only these of: lint unit regress isolation clients tap
 #   TESTS="name name"     only these tests of regress, isolation, clients and tap
+#   VR_CHECK              the folder it works in; build/check by default
+#   VR_UNIT               the target of test/unit; check by default
 #
 # The sources are copied to build/check/src and built there, so that neither
 # stale objects nor another PostgreSQL version in the checkout matter. Logs
@@ -15,11 +17,12 @@ cd "$VR_TOP" || exit 1
 
 groups=${*:-lint unit regress isolation clients tap}
 config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
-log=$VR_TOP/build/check/log
+dir=${VR_CHECK:-$VR_TOP/build/check}
+log=$dir/log
 trap vr_cleanup EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-vr_workdir build/check
+vr_workdir "$dir"
 rm -rf "$log"
 mkdir -p "$log/tap" "$log/lint"
 : >"$log/results"
@@ -109,7 +112,7 @@ if wanted lint; then
 fi
 
 if wanted unit && [ -e test/unit/Makefile ]; then
-	make -s -C "$src/test/unit" check PG_CONFIG="$PG_CONFIG" \
+	make -s -C "$src/test/unit" "${VR_UNIT:-check}" PG_CONFIG="$PG_CONFIG" \
 		>"$log/unit.log" 2>&1
 	tap_results unit test/unit "$log/unit.log" $?
 	cat "$src"/test/unit/ran 2>/dev/null | sed 's,^,unit/,' >>"$log/ran"

@@ -1,8 +1,8 @@
 #!/bin/bash
-# setup.sh demo|check|clients|versions|bench: makes sure that what "make demo",
-# "make check", "make check-clients", ... needs is on this machine. As root on
-# Debian and its kin it installs what is missing; otherwise it prints the line
-# that does, and fails.
+# setup.sh demo|check|clients|versions|asan|bench: makes sure that what "make
+# demo", "make check", "make check-clients" and so on need is on this machine.
+# As root on Debian and its kin it installs what is missing; otherwise it prints
+# the line that does, and fails.
 . "$(dirname "$0")/private.sh"
 
 has_header()
@@ -23,13 +23,24 @@ in_lists()
 
 updated=
 missing=()
+# versions: everything else is in the roots that it makes.
 if [ "$1" = versions ]; then
-	# Everything else is in the roots that it makes.
 	[ -x /usr/sbin/debootstrap ] || missing+=(debootstrap)
 else
 	command -v cc >/dev/null || missing+=(gcc)
 	command -v make >/dev/null || missing+=(make)
 	[ -e /usr/include/stdio.h ] || missing+=(libc6-dev)
+	command -v cc >/dev/null && has_header cblas.h || missing+=(libopenblas-dev)
+fi
+case $1 in
+versions) ;;
+asan)
+	# It builds a server of its own.
+	for tool in bison flex perl bzip2; do
+		command -v $tool >/dev/null || missing+=($tool)
+	done
+	;;
+*)
 	if ! vr_find_pg_config >/dev/null; then
 		[ -z "$PG_CONFIG" ] ||
 			vr_die "$PG_CONFIG is no pg_config of a PostgreSQL with its server and development files"
@@ -39,8 +50,8 @@ else
 			sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
 		missing+=("postgresql-${major:=15}" "postgresql-server-dev-$major")
 	fi
-	command -v cc >/dev/null && has_header cblas.h || missing+=(libopenblas-dev)
-fi
+	;;
+esac
 if [ "$1" = check ]; then
 	command -v clang-format >/dev/null || missing+=(clang-format)
 	command -v prove >/dev/null || missing+=(perl)

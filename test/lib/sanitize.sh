@@ -1,0 +1,144 @@
+#!/bin/bash
+# sanitize.sh asan: the tests under AddressSanitizer and UBSan ("make
+# check-asan").
+#
+#   KINDS="regress"      only these of: unit regress isolation
+#   TESTS="name name"    as for check.sh
+#   VR_PG_SOURCE         PostgreSQL's source, a .tar.gz or .tar.bz2, where apt
+#                        has none
+#
+# This needs a server built for it, from the source of the distribution's
+# PostgreSQL: made once, with assertions, and kept (remove build/asan for a new
+# one; build/server has the source).
+#
+# The sanitizers are in the server and in the extension. What is palloc'ed lies
+# in larger blocks, so a write past a chunk's end is seen by the guard bytes of
+# the server's MEMORY_CONTEXT_CHECKING, as a WARNING of its log.
+#
+# After the tests every report of the tool is a failure, with its first lines.
+. "$(dirname "$0")/private.sh"
+cd "$VR_TOP" || exit 1
+
+tool=$1
+[ "$tool" = asan ] || vr_die "asan, please"
+work=$VR_TOP/build/$tool
+server=$work/pg
+mkdir -p "$work" build/server
+trap vr_cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+vr_as test -x "$work" ||
+	vr_die "user $VR_USER cannot reach $work: check out elsewhere"
+export ASAN_OPTIONS=detect_leaks=0
+
+# The source of the version that "postgresql" means here, by apt with lists of
+# its own, so that neither root nor deb-src lines are needed. A security
+# archive may list sources that it does not have; the release has them all.
+source_tar()
+{
+	local apt major suite=$1 dir=$VR_TOP/build/server
+	[ -z "$VR_PG_SOURCE" ] || { echo "$VR_PG_SOURCE"; return; }
+	command -v apt-get >/dev/null ||
+		vr_die "no apt here: set VR_PG_SOURCE to PostgreSQL's source"
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+	echo "deb-src $(vr_mirror_of_debian | head -n 1) $suite main" >"$dir/sources"
+	apt="apt-get -q -o Dir::Etc::SourceList=$dir/sources
+		-o Dir::Etc::SourceParts=- -o Dir::State::Lists=$dir/lists
+		-o Dir::Cache=$dir/cache -o Debug::NoLocking=1"
+	major=$(LC_ALL=C apt-cache depends postgresql 2>/dev/null |
+		sed -n 's/.*Depends: postgresql-\([0-9]*\)$/\1/p')
+	(cd "$dir" && $apt update && $apt source --tar-only --download-only \
+		"postgresql-${major:-15}") >"$dir/source.log" 2>&1 || {
+		tail "$dir/source.log" >&2
+		vr_die "no source; set VR_PG_SOURCE to PostgreSQL's"
+	}
+	ls "$dir"/postgresql-*.orig.tar.*
+}
+
+get_source()
+{
+	local dir=build/server tar
+	[ ! -e "$dir/complete" ] || return 0
+	tar=$(source_tar "$(. /etc/os-release && echo "$VERSION_CODENAME")") ||
+		exit 1
+	rm -rf "$dir/src"
+	mkdir -p "$dir/src"
+	tar -xf "$tar" -C "$dir/src" --strip-components=1 || exit 1
+	touch "$dir/complete"
+}
+
+# What the tests need of it: no ecpg, pg_dump, replication.
+server_parts="src/common src/port src/timezone src/backend
+	src/backend/utils/mb/conversion_procs src/backend/snowball src/include
+	src/interfaces/libpq src/fe_utils src/bin/initdb src/bin/pg_config
+	src/bin/pg_ctl src/bin/psql src/pl/plpgsql src/makefiles config
+	src/test/regress src/test/isolation contrib/pg_buffercache"
+
+# build_server CFLAGS LDFLAGS
+build_server()
+{
+	local start=$SECONDS log=$work/server.build.log
+	[ ! -e "$server/complete" ] || return 0
+	get_source
+	echo "Building a PostgreSQL server for $tool (some minutes, once)"
+	rm -rf "$work/obj" "$server"
+	mkdir -p "$work/obj"
+	(cd "$work/obj" && CFLAGS="$1" LDFLAGS="$2" \
+		"$VR_TOP/build/server/src/configure" -q --prefix="$server" \
+		--enable-cassert --without-readline --without-zlib &&
+		make -s -C src install-local &&
+		for part in $server_parts; do
+			make -s -j2 -C $part all && make -s -C $part install || exit
+		done) >"$log" 2>&1 || {
+		tail "$log" >&2
+		vr_die "the server does not build; the whole output is $log"
+	}
+	rm -rf "$work/obj"
+	touch "$server/complete"
+	echo "  built in $((SECONDS - start)) s"
+}
+
+flags='-fsanitize=address,undefined'
+build_server "-g -O1 -fno-omit-frame-pointer $flags" "$flags"
+# Stack depth is measured by addresses, which a fake stack would upset.
+ASAN_OPTIONS+=:detect_stack_use_after_return=0:abort_on_error=1
+export ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1
+begins='^==[0-9]*==ERROR|runtime error:'
+
+VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
+	test/lib/check.sh ${KINDS:-unit regress isolation} >"$work/check.log" 2>&1 &
+VR_CHILDREN+=($!)
+tail -n +1 -f --pid=$! "$work/check.log" |
+	sed -u '/^[0-9]* passed, [0-9]* failed$/d'
+wait $!
+status=$?
+
+sum=$(tail -n 1 "$work/check.log" |
+	sed -n -E 's/^([0-9]+) passed, ([0-9]+) failed$/\1 \2/p')
+passed=${sum% *} failed=${sum#* }
+if [ -z "$sum" ] || { [ "$status" != 0 ] && [ "$failed" = 0 ]; }; then
+	echo "FAILED: check.sh ended with $status; see $work/check.log"
+	passed=${passed:-0} failed=1
+fi
+
+# check NAME FOUND: FOUND is empty, or it failed
+check()
+{
+	if [ -z "$2" ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAILED: $1"
+		echo "$2" | sed 's/^/    /'
+	fi
+}
+# Both write to a program's standard error.
+check "no report of $tool" "$(grep -h -A 14 -E "$begins" "$work"/log/*.log |
+	head -n 120)"
+if [ -e "$work/log/server.log" ]; then
+	check "nothing in the server's log that should not be" "$(grep -E -A 3 \
+		'problem in alloc set|detected write past|TRAP:|PANIC:|terminated by signal' \
+		"$work/log/server.log" | head -n 40)"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" != 0 ]
