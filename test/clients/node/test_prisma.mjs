@@ -67,12 +67,13 @@ export default defineConfig({
   schema: 'schema.prisma', experimental: { adapter: true }, engine: 'js',
   adapter: async () => new PrismaPg({ connectionString: process.env.DATABASE_URL }),
 });`);
-  // migrate dev insists on a terminal; script is one.
+  // migrate dev insists on a terminal.
+  writeFileSync(join(folder, 'terminal.cjs'), 'process.stdin.isTTY = process.stdout.isTTY = true;');
   const prisma = (args, database = url) => {
     try {
-      return execFileSync('script', ['-qec',
-        `"${process.execPath}" "${join(here, 'node_modules/prisma/build/index.js')}" ${args} --config prisma.config.mjs`, '/dev/null'],
-      { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], timeout: 90000, env: { ...process.env, CI: '', DATABASE_URL: database } });
+      return execFileSync(process.execPath, ['-r', join(folder, 'terminal.cjs'), join(here, 'node_modules/prisma/build/index.js'),
+        ...args.split(' '), '--config', 'prisma.config.mjs'], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: 300000, env: { ...process.env, CI: '', DATABASE_URL: database } });
     } catch (error) {
       throw new Error(`prisma ${args}: ${error.stdout}${error.stderr}`);
     }
