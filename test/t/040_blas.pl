@@ -99,7 +99,7 @@ SKIP: {
 my ($rc, $out, $err) = $node->psql('postgres', <<"END");
 SET vecrecall.blas_threads = 2;
 SET statement_timeout = 300;
-SELECT count(*) FROM q, generate_series(1, 1000), vecrecall.knn_exact('t', 'v', q.q, 5);
+SELECT count(*) FROM q, generate_series(1, 100000) g, vecrecall.knn_exact('t', 'v', q.q, 5 + g % 2);
 END
 like($err, qr/canceling statement due to statement timeout/, 'a batch search can be cancelled');
 
