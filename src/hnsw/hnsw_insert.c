@@ -281,39 +281,19 @@ InsertJoin(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 static uint32
 InsertFindNext(VrHnswStore *store, const VrHnswValue *value)
 {
-	const VrHnswLayout *l = &store->idx->layout;
+	uint32 first = store->idx->joined + 1;
+	uint32 max = VrHnswMaxVertex(store);
 	uint32 found = VR_HNSW_NO_VERTEX;
-	uint32 id = store->idx->joined + 1;
-	uint32 end = id + INSERT_NEXT;
+	VrHnswWalk w;
 
-	while (id < end && found == VR_HNSW_NO_VERTEX)
-	{
-		BlockNumber block = id / l->slots;
-		Buffer buf;
-		Page page;
-
-		if (block >= store->nblocks)
-			break;
-		buf = ReadBuffer(store->index, block);
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buf);
-		if (VrHnswProbePage(page) != VR_PAGE_VERTEX)
-			end = 0;
-		for (; id < end && id / l->slots == block; id++)
-		{
-			VrHnswRecord rec =
-				(VrHnswRecord) (VrHnswPageContents(page) +
-								(id % l->slots) * l->record_size);
-
-			if (VrHnswRecordIsLive(rec) && rec->level == 0 &&
-				VrHnswIsEqual(store, rec, value))
-			{
-				found = id;
-				break;
-			}
-		}
-		UnlockReleaseBuffer(buf);
-	}
+	if (first == 0 || first >= max)
+		return found;
+	VrHnswWalkBegin(&w, store, NULL, first,
+					first + Min(INSERT_NEXT, max - first));
+	while (found == VR_HNSW_NO_VERTEX && VrHnswWalkNext(&w))
+		if (w.rec->level == 0 && VrHnswIsEqual(store, w.rec, value))
+			found = w.id;
+	VrHnswWalkEnd(&w);
 	return found;
 }
 

@@ -167,30 +167,16 @@ JoinVertex(JoinWork *j, uint32 id)
 static void
 JoinPages(JoinWork *j)
 {
-	Relation index = j->store->index;
-	const VrHnswLayout *l = &j->store->idx->layout;
+	uint32 ids[VR_HNSW_MAX_SLOTS];
 	BlockNumber block;
 
 	for (block = 1; block < j->store->nblocks; block++)
 	{
-		bool wanted[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)] = {false};
-		Buffer buf = ReadBuffer(index, block);
-		Page page = BufferGetPage(buf);
-		int slot;
+		int n = VrHnswWalkPage(j->store, block, ids);
+		int i;
 
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		if (!PageIsNew(page) && VrHnswPageKindOf(page) == VR_PAGE_VERTEX)
-			for (slot = 0; slot < l->slots; slot++)
-			{
-				VrHnswRecord rec = (VrHnswRecord) (VrHnswPageContents(page) +
-												   slot * l->record_size);
-
-				wanted[slot] = VrHnswRecordIsLive(rec) && rec->level == 0;
-			}
-		UnlockReleaseBuffer(buf);
-		for (slot = 0; slot < l->slots; slot++)
-			if (wanted[slot])
-				JoinVertex(j, block * l->slots + slot);
+		for (i = 0; i < n; i++)
+			JoinVertex(j, ids[i]);
 	}
 }
 

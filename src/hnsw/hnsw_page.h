@@ -184,6 +184,10 @@ typedef VrHnswRecordData *VrHnswRecord;
 	((uint64 *) ((char *) (r) + (layout)->attrs_at))
 #define VrHnswRecordOwn(r, layout) ((char *) (r) + (layout)->own_at)
 
+/* Records of a page, at most. */
+#define VR_HNSW_MAX_SLOTS                                                      \
+	((int) (VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)))
+
 /*
  * A stem is the edge by which a vertex can be come to whatever else becomes of
  * the graph: its lane is not given to another. Only the first lanes can be one.

@@ -220,6 +220,25 @@ extern uint32 VrHnswMaxVertex(VrHnswStore *store);
 extern Buffer VrHnswExtendVertex(VrHnswStore *store);
 extern Buffer VrHnswNewPage(VrHnswStore *store, VrHnswPageKind kind);
 
+/* ---- hnsw_walk.c: records page by page */
+typedef struct VrHnswWalk
+{
+	VrHnswStore *store;
+	BufferAccessStrategy strategy;
+	uint32 id;        /* of the present record */
+	VrHnswRecord rec; /* its page is locked share */
+	uint32 next;
+	uint32 end;
+	Buffer buf;
+} VrHnswWalk;
+
+extern void VrHnswWalkBegin(VrHnswWalk *w, VrHnswStore *store,
+							BufferAccessStrategy strategy, uint32 first,
+							uint32 end);
+extern bool VrHnswWalkNext(VrHnswWalk *w);
+extern void VrHnswWalkEnd(VrHnswWalk *w);
+extern int VrHnswWalkPage(VrHnswStore *store, BlockNumber block, uint32 *ids);
+
 /* ---- hnsw_wal.c: the one place that changes pages */
 #define VR_HNSW_EDIT_PAGES 4
 

@@ -458,39 +458,21 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 static bool
 ScanSweep(HnswScanState *so)
 {
-	Relation index = so->store.index;
-	const VrHnswLayout *l = &so->idx->layout;
 	VrHnswSearch *s = so->search;
+	uint32 ids[VR_HNSW_MAX_SLOTS];
 	int found = 0;
 
-	so->store.nblocks = RelationGetNumberOfBlocks(index);
+	so->store.nblocks = RelationGetNumberOfBlocks(so->store.index);
 	if (so->sweep == 0)
 		so->sweep = 1;
 	for (; so->sweep < so->store.nblocks && found < SCAN_SWEEP_BATCH;
 		 so->sweep++)
 	{
-		Buffer buf;
-		Page page;
-		bool wanted[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)] = {false};
-		int slot;
+		int n = VrHnswWalkPage(&so->store, so->sweep, ids);
+		int i;
 
-		CHECK_FOR_INTERRUPTS();
-		buf = ReadBuffer(index, so->sweep);
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		page = BufferGetPage(buf);
-		if (!PageIsNew(page) && VrHnswPageKindOf(page) == VR_PAGE_VERTEX)
-			for (slot = 0; slot < l->slots; slot++)
-			{
-				VrHnswRecord rec = (VrHnswRecord) (VrHnswPageContents(page) +
-												   slot * l->record_size);
-
-				wanted[slot] = VrHnswRecordIsLive(rec) && rec->level == 0;
-			}
-		UnlockReleaseBuffer(buf);
-		for (slot = 0; slot < l->slots; slot++)
-			if (wanted[slot] &&
-				VrHnswSearchVisit(s, so->sweep * l->slots + slot))
-				found++;
+		for (i = 0; i < n; i++)
+			found += VrHnswSearchVisit(s, ids[i]);
 	}
 	VrHnswSearchRun(s);
 	return so->sweep < so->store.nblocks;

@@ -345,7 +345,7 @@ VacuumDeleteTids(VrHnswVacuum *v, Buffer buf)
 {
 	const VrHnswLayout *l = &v->idx->layout;
 	Page page = BufferGetPage(buf);
-	bool dies[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)] = {false};
+	bool dies[VR_HNSW_MAX_SLOTS] = {false};
 	bool any = false;
 	int slot;
 
@@ -493,7 +493,7 @@ VacuumMarkUppers(VrHnswVacuum *v)
 	for (i = 0; i < v->nuppers; i++)
 	{
 		VrVacuumUpper *u = &v->uppers[i];
-		bool dies[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)] = {false};
+		bool dies[VR_HNSW_MAX_SLOTS] = {false};
 		VrHnswRef ref;
 
 		if (u->dead)
@@ -527,33 +527,19 @@ VacuumMarkUppers(VrHnswVacuum *v)
 static uint32
 VacuumFindLive(VrHnswVacuum *v, int *level)
 {
-	BlockNumber nblocks = RelationGetNumberOfBlocks(v->index);
 	uint32 found = VR_HNSW_NO_VERTEX;
-	BlockNumber block;
+	VrHnswWalk w;
 
 	*level = -1;
-	for (block = 1; block < nblocks; block++)
-	{
-		Buffer buf = ReadBufferExtended(v->index, MAIN_FORKNUM, block,
-										RBM_NORMAL, v->strategy);
-		Page page = BufferGetPage(buf);
-		int slot;
-
-		CHECK_FOR_INTERRUPTS();
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
-		if (VrHnswProbePage(page) == VR_PAGE_VERTEX)
-			for (slot = 0; slot < v->idx->layout.slots; slot++)
-			{
-				VrHnswRecord rec = VacuumRecord(v, page, slot);
-
-				if (VrHnswRecordIsLive(rec) && rec->level > *level)
-				{
-					found = block * v->idx->layout.slots + slot;
-					*level = rec->level;
-				}
-			}
-		UnlockReleaseBuffer(buf);
-	}
+	v->store.nblocks = RelationGetNumberOfBlocks(v->index);
+	VrHnswWalkBegin(&w, &v->store, v->strategy, v->idx->layout.slots,
+					VrHnswMaxVertex(&v->store));
+	while (VrHnswWalkNext(&w))
+		if (w.rec->level > *level)
+		{
+			found = w.id;
+			*level = w.rec->level;
+		}
 	return found;
 }
 
@@ -726,7 +712,7 @@ static void
 VacuumFreeRecords(VrHnswVacuum *v, BlockNumber block)
 {
 	const VrHnswLayout *l = &v->idx->layout;
-	BlockNumber values[VR_HNSW_PAGE_BYTES / sizeof(VrHnswRecordData)];
+	BlockNumber values[VR_HNSW_MAX_SLOTS];
 	int nvalues = 0;
 	VrHnswEdit edit;
 	Buffer buf;
