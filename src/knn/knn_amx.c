@@ -130,6 +130,8 @@ amx_begin(void)
 		config.row_bytes[i] = AMX_BYTES;
 		config.rows[i] = AMX_TILE;
 	}
+	/* The intrinsic tells the compiler that it reads the first eight bytes. */
+	__asm__ volatile("" : : "r"(&config) : "memory");
 	_tile_loadconfig(&config);
 }
 
@@ -139,6 +141,60 @@ amx_end(void)
 	_tile_release();
 }
 
+/* What products are compared with: of a block of queries. */
+typedef struct AmxLimits
+{
+	__m512 slopes[2];
+	__m512 slacks[2];
+	__m512 limits[2];
+} AmxLimits;
+
+AMX_CODE static pg_attribute_always_inline AmxLimits
+amx_limits(const float *slope, const float *slack, const float *limit)
+{
+	AmxLimits limits;
+	int i;
+
+	for (i = 0; i < 2; i++)
+	{
+		limits.slopes[i] = _mm512_loadu_ps(slope + i * AMX_TILE);
+		limits.slacks[i] = _mm512_loadu_ps(slack + i * AMX_TILE);
+		limits.limits[i] = _mm512_loadu_ps(limit + i * AMX_TILE);
+	}
+	return limits;
+}
+
+/* Compares products of rows first..last - 1 of a block. */
+AMX_CODE static pg_attribute_always_inline void
+amx_compare(const float *products, int first, int last, const float *weight,
+			const float *norm, const AmxLimits *limits, uint32 *near)
+{
+	int i;
+
+	for (i = first; i < last; i++)
+	{
+		const __m512 w = _mm512_set1_ps(weight[i]);
+		const __m512 n = _mm512_set1_ps(norm[i]);
+		__m512 a = _mm512_load_ps(products + i * VR_KNN_COARSE_BLOCK);
+		__m512 b =
+			_mm512_load_ps(products + i * VR_KNN_COARSE_BLOCK + AMX_TILE);
+
+		a = _mm512_fmadd_ps(limits->slopes[0], w, a);
+		b = _mm512_fmadd_ps(limits->slopes[1], w, b);
+		a = _mm512_fmadd_ps(limits->slacks[0], n, a);
+		b = _mm512_fmadd_ps(limits->slacks[1], n, b);
+		near[i] =
+			(uint32) _mm512_cmp_ps_mask(a, limits->limits[0], _CMP_NLT_UQ) |
+			(uint32) _mm512_cmp_ps_mask(b, limits->limits[1], _CMP_NLT_UQ)
+				<< AMX_TILE;
+	}
+}
+
+/*
+ * While a block is multiplied, the one before it is compared, some rows after
+ * each step: the two use other parts of the CPU, and what the tiles store must
+ * not be loaded at once.
+ */
 AMX_CODE static void
 amx_block(int steps, const uint16 *rows, const float *weight, const float *norm,
 		  int blocks, const uint16 *queries, const float *slope,
@@ -147,65 +203,64 @@ amx_block(int steps, const uint16 *rows, const float *weight, const float *norm,
 	const size_t pitch = (size_t) steps * AMX_BYTES;
 	const char *upper = (const char *) rows;
 	const char *lower = upper + AMX_TILE * pitch;
-	float out[VR_KNN_COARSE_BLOCK * VR_KNN_COARSE_BLOCK]
+	const int part = (VR_KNN_COARSE_BLOCK + steps - 1) / steps;
+	float products[2][VR_KNN_COARSE_BLOCK * VR_KNN_COARSE_BLOCK]
 		__attribute__((aligned(AMX_BYTES)));
+	AmxLimits limits;
 	int block;
 
-	for (block = 0; block < blocks; block++)
+	for (block = 0; block <= blocks; block++)
 	{
-		__m512 slopes[2];
-		__m512 slacks[2];
-		__m512 limits[2];
+		const float *before = products[(block + 1) % 2];
+		float *out = products[block % 2];
+		int compared = VR_KNN_COARSE_BLOCK;
 		int step;
-		int i;
 
-		_tile_zero(0);
-		_tile_zero(1);
-		_tile_zero(2);
-		_tile_zero(3);
-		for (step = 0; step < steps; step++)
+		if (block > 0)
 		{
-			_tile_loadd(4, upper + step * AMX_BYTES, pitch);
-			_tile_loadd(5, lower + step * AMX_BYTES, pitch);
-			_tile_loadd(6, queries, AMX_BYTES);
-			_tile_loadd(7, queries + AMX_ELEMENTS, AMX_BYTES);
-			_tile_dpbf16ps(0, 4, 6);
-			_tile_dpbf16ps(1, 4, 7);
-			_tile_dpbf16ps(2, 5, 6);
-			_tile_dpbf16ps(3, 5, 7);
-			queries += 2 * AMX_ELEMENTS;
+			limits = amx_limits(slope, slack, limit);
+			slope += VR_KNN_COARSE_BLOCK;
+			slack += VR_KNN_COARSE_BLOCK;
+			limit += VR_KNN_COARSE_BLOCK;
+			compared = 0;
 		}
-		/* Each row's products beside each other: all 32 queries. */
-		_tile_stored(0, out, 2 * AMX_BYTES);
-		_tile_stored(1, out + AMX_TILE, 2 * AMX_BYTES);
-		_tile_stored(2, out + AMX_TILE * VR_KNN_COARSE_BLOCK, 2 * AMX_BYTES);
-		_tile_stored(3, out + AMX_TILE * VR_KNN_COARSE_BLOCK + AMX_TILE,
-					 2 * AMX_BYTES);
+		if (block < blocks)
+		{
+			_tile_zero(0);
+			_tile_zero(1);
+			_tile_zero(2);
+			_tile_zero(3);
+			for (step = 0; step < steps; step++)
+			{
+				const int next = Min(compared + part, VR_KNN_COARSE_BLOCK);
 
-		for (i = 0; i < 2; i++)
-		{
-			slopes[i] = _mm512_loadu_ps(slope + i * AMX_TILE);
-			slacks[i] = _mm512_loadu_ps(slack + i * AMX_TILE);
-			limits[i] = _mm512_loadu_ps(limit + i * AMX_TILE);
+				_tile_loadd(4, upper + step * AMX_BYTES, pitch);
+				_tile_loadd(5, lower + step * AMX_BYTES, pitch);
+				_tile_loadd(6, queries, AMX_BYTES);
+				_tile_loadd(7, queries + AMX_ELEMENTS, AMX_BYTES);
+				_tile_dpbf16ps(0, 4, 6);
+				_tile_dpbf16ps(1, 4, 7);
+				_tile_dpbf16ps(2, 5, 6);
+				_tile_dpbf16ps(3, 5, 7);
+				queries += 2 * AMX_ELEMENTS;
+				amx_compare(before, compared, next, weight, norm, &limits,
+							near);
+				compared = next;
+			}
+			/* Each row's products beside each other: all 32 queries. */
+			_tile_stored(0, out, 2 * AMX_BYTES);
+			_tile_stored(1, out + AMX_TILE, 2 * AMX_BYTES);
+			_tile_stored(2, out + AMX_TILE * VR_KNN_COARSE_BLOCK,
+						 2 * AMX_BYTES);
+			_tile_stored(3, out + AMX_TILE * VR_KNN_COARSE_BLOCK + AMX_TILE,
+						 2 * AMX_BYTES);
 		}
-		for (i = 0; i < VR_KNN_COARSE_BLOCK; i++)
+		if (block > 0)
 		{
-			const __m512 w = _mm512_set1_ps(weight[i]);
-			const __m512 n = _mm512_set1_ps(norm[i]);
-			__m512 a = _mm512_load_ps(out + i * VR_KNN_COARSE_BLOCK);
-			__m512 b = _mm512_load_ps(out + i * VR_KNN_COARSE_BLOCK + AMX_TILE);
-
-			a = _mm512_fmadd_ps(slopes[0], w, a);
-			b = _mm512_fmadd_ps(slopes[1], w, b);
-			a = _mm512_fmadd_ps(slacks[0], n, a);
-			b = _mm512_fmadd_ps(slacks[1], n, b);
-			*near++ = (uint32) _mm512_cmp_ps_mask(a, limits[0], _CMP_NLT_UQ) |
-					  (uint32) _mm512_cmp_ps_mask(b, limits[1], _CMP_NLT_UQ)
-						  << AMX_TILE;
+			amx_compare(before, compared, VR_KNN_COARSE_BLOCK, weight, norm,
+						&limits, near);
+			near += VR_KNN_COARSE_BLOCK;
 		}
-		slope += VR_KNN_COARSE_BLOCK;
-		slack += VR_KNN_COARSE_BLOCK;
-		limit += VR_KNN_COARSE_BLOCK;
 	}
 }
 
