@@ -54,6 +54,15 @@
 #define VrSetAmCanBuildParallel(am) ((void) (am))
 #endif
 
+/* 15 lets the blocks of such a context grow. */
+#if PG_VERSION_NUM >= 150000
+#define VrGenerationContextCreate(parent, name)                                \
+	GenerationContextCreate(parent, name, ALLOCSET_DEFAULT_SIZES)
+#else
+#define VrGenerationContextCreate(parent, name)                                \
+	GenerationContextCreate(parent, name, SLAB_LARGE_BLOCK_SIZE)
+#endif
+
 /* 18 counts disabled nodes; before, infinite costs say that a path is no use. */
 #if PG_VERSION_NUM >= 180000
 #define VrSetDisabled(indexpath) ((indexpath)->path.disabled_nodes = 2)
