@@ -1,6 +1,7 @@
 /*
  * knn_array.c
- *		vector[] to a block of floats and back, and the names of the metrics.
+ *		vector[] to a block of floats and back, memory for such blocks, and the
+ *		names of the metrics.
  */
 #include "postgres.h"
 
@@ -32,6 +33,15 @@ const char *
 VrKnnMetricName(VrKnnMetric metric)
 {
 	return metric_names[metric];
+}
+
+void *
+VrKnnAlloc(Size n, Size each)
+{
+	void *p = MemoryContextAllocHuge(CurrentMemoryContext,
+									 add_size(mul_size(n, each), VR_KNN_LINE));
+
+	return (void *) TYPEALIGN(VR_KNN_LINE, p);
 }
 
 void
@@ -67,9 +77,7 @@ VrKnnBlockFromArray(ArrayType *array, const char *what, bool may_be_empty,
 		if (i == 0)
 		{
 			block->dim = v->dim;
-			block->x = MemoryContextAllocHuge(
-				CurrentMemoryContext,
-				mul_size(block->count, v->dim * sizeof(float)));
+			block->x = VrKnnAlloc(block->count, v->dim * sizeof(float));
 		}
 		else if (v->dim != block->dim)
 			ereport(ERROR,

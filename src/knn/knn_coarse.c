@@ -71,16 +71,6 @@ VrKnnCoarseBytes(int dim, int count, int rows)
 		   VrKnnCoarsePad(rows) * (vector + sizeof(float));
 }
 
-static void *
-CoarseAlloc(Size n, Size each)
-{
-	/* To a cache line, which the tile loads want. */
-	void *p = MemoryContextAllocHuge(CurrentMemoryContext,
-									 add_size(mul_size(n, each), 64));
-
-	return (void *) TYPEALIGN(64, p);
-}
-
 VrKnnCoarseTile *
 VrKnnCoarseBegin(const VrKnnCoarseKernels *kernels, int dim, int count,
 				 const float *queries, int rows)
@@ -89,21 +79,21 @@ VrKnnCoarseBegin(const VrKnnCoarseKernels *kernels, int dim, int count,
 	const int padded = CoarsePadded(dim);
 	const int blocks = CoarseBlocks(count);
 	const Size block_size = (Size) VR_KNN_COARSE_BLOCK * padded;
-	uint16 *rounded = CoarseAlloc(block_size, sizeof(uint16));
+	uint16 *rounded = VrKnnAlloc(block_size, sizeof(uint16));
 	int block;
 	int i;
 
 	coarse->kernels = kernels;
 	coarse->dim = dim;
 	coarse->count = count;
-	coarse->queries = CoarseAlloc(blocks * block_size, sizeof(uint16));
-	coarse->rows = CoarseAlloc(VrKnnCoarsePad(rows) * padded, sizeof(uint16));
-	coarse->norm = CoarseAlloc(VrKnnCoarsePad(rows), sizeof(float));
-	coarse->error = CoarseAlloc(VrKnnCoarsePad(count), sizeof(float));
-	coarse->length = CoarseAlloc(VrKnnCoarsePad(count), sizeof(float));
-	coarse->slack = CoarseAlloc(VrKnnCoarsePad(count), sizeof(float));
-	coarse->near = CoarseAlloc(VrKnnCoarsePad(count), sizeof(uint32));
-	coarse->list = CoarseAlloc(
+	coarse->queries = VrKnnAlloc(blocks * block_size, sizeof(uint16));
+	coarse->rows = VrKnnAlloc(VrKnnCoarsePad(rows) * padded, sizeof(uint16));
+	coarse->norm = VrKnnAlloc(VrKnnCoarsePad(rows), sizeof(float));
+	coarse->error = VrKnnAlloc(VrKnnCoarsePad(count), sizeof(float));
+	coarse->length = VrKnnAlloc(VrKnnCoarsePad(count), sizeof(float));
+	coarse->slack = VrKnnAlloc(VrKnnCoarsePad(count), sizeof(float));
+	coarse->near = VrKnnAlloc(VrKnnCoarsePad(count), sizeof(uint32));
+	coarse->list = VrKnnAlloc(
 		VrKnnCoarsePad(Min(count, VR_KNN_COARSE_LIST * VR_KNN_COARSE_BLOCK)) +
 			VR_KNN_COARSE_BLOCK,
 		sizeof(uint16));

@@ -148,7 +148,8 @@ VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
 	TableScanDesc scan;
 	Size guesses_size =
 		offsetof(VrKnnGuesses, order) + mul_size(count, sizeof(uint64));
-	Size queries_size = mul_size(count, spec->dim * sizeof(float));
+	Size queries_size =
+		add_size(mul_size(count, spec->dim * sizeof(float)), VR_KNN_LINE);
 	Size result_size;
 	float *queries;
 	char *results;
@@ -179,7 +180,9 @@ VrKnnParallelScan(const VrKnnTable *table, const VrKnnSpec *spec,
 	VrKnnBlasCore(shared->blas_core, sizeof(shared->blas_core));
 	shm_toc_insert(pcxt->toc, PARALLEL_KEY_SHARED, shared);
 	queries = shm_toc_allocate(pcxt->toc, queries_size);
-	memcpy(queries, spec->queries + (Size) first * spec->dim, queries_size);
+	memcpy((void *) TYPEALIGN(VR_KNN_LINE, queries),
+		   spec->queries + (Size) first * spec->dim,
+		   (Size) count * spec->dim * sizeof(float));
 	shm_toc_insert(pcxt->toc, PARALLEL_KEY_QUERIES, queries);
 	pscan =
 		shm_toc_allocate(pcxt->toc, table_parallelscan_estimate(rel, snapshot));
@@ -254,7 +257,9 @@ vr_knn_parallel_main(dsm_segment *seg, shm_toc *toc)
 	table.name = pstrdup(RelationGetRelationName(rel));
 	table.keytype = NULL;
 	table.filter = NULL;
-	spec.queries = shm_toc_lookup(toc, PARALLEL_KEY_QUERIES, false);
+	/* As the leader aligned it: both see it from the start of a page on. */
+	spec.queries = (float *) TYPEALIGN(
+		VR_KNN_LINE, shm_toc_lookup(toc, PARALLEL_KEY_QUERIES, false));
 	result += ParallelResultSize(&spec) * ParallelWorkerNumber;
 	counts = (int32 *) (result + sizeof(int64));
 

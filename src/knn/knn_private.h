@@ -52,6 +52,14 @@ extern void VrKnnKernelProducts(int na, int nb, int dim, const float *a,
 								int lda, const float *b, int ldb, float *out,
 								int ldo);
 
+/*
+ * n times `each` bytes in the current memory context, of any size, aligned to a
+ * cache line: a vector that lies across two is read in twice as many loads.
+ * Not for pfree.
+ */
+#define VR_KNN_LINE 64
+extern void *VrKnnAlloc(Size n, Size each);
+
 /* ------------------------------------------------ set-returning functions */
 
 /*

@@ -220,13 +220,6 @@ VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 	return best > 0;
 }
 
-static void *
-SearchAlloc(Size n, Size each)
-{
-	return MemoryContextAllocHuge(CurrentMemoryContext,
-								  Max(mul_size(n, each), 1));
-}
-
 /*
  * The squared norm of a vector, or NaN, with which nothing is refused, if it is
  * no basis for a bound: one of tiny numbers has 0, but not their products with
@@ -256,7 +249,7 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	VrKnnSearch *search = palloc0(sizeof(VrKnnSearch));
 	int capacity = spec->k + plan->spare;
 	VrKnnEntry *entries =
-		SearchAlloc(mul_size(count, capacity), sizeof(VrKnnEntry));
+		VrKnnAlloc(mul_size(count, capacity), sizeof(VrKnnEntry));
 	int i;
 
 	search->context = context;
@@ -264,8 +257,8 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	search->plan = *plan;
 	search->count = count;
 	search->queries = spec->queries + (Size) first * spec->dim;
-	search->tops = SearchAlloc(count, sizeof(VrKnnTop));
-	search->scratch = SearchAlloc(capacity, sizeof(VrKnnEntry));
+	search->tops = VrKnnAlloc(count, sizeof(VrKnnTop));
+	search->scratch = VrKnnAlloc(capacity, sizeof(VrKnnEntry));
 	for (i = 0; i < count; i++)
 	{
 		VrKnnTop *top = &search->tops[i];
@@ -280,16 +273,16 @@ VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 	{
 		const int padded = VrKnnCoarsePad(count);
 
-		search->slope = SearchAlloc(padded, sizeof(float));
-		search->limit = SearchAlloc(padded, sizeof(float));
-		search->norm2 = SearchAlloc(count, sizeof(float));
-		search->tile = SearchAlloc(plan->tile_rows, spec->dim * sizeof(float));
+		search->slope = VrKnnAlloc(padded, sizeof(float));
+		search->limit = VrKnnAlloc(padded, sizeof(float));
+		search->norm2 = VrKnnAlloc(count, sizeof(float));
+		search->tile = VrKnnAlloc(plan->tile_rows, spec->dim * sizeof(float));
 		search->weight =
-			SearchAlloc(VrKnnCoarsePad(plan->tile_rows), sizeof(float));
-		search->norm2_rows = SearchAlloc(plan->tile_rows, sizeof(float));
-		search->keys = SearchAlloc(plan->tile_rows, sizeof(int64));
+			VrKnnAlloc(VrKnnCoarsePad(plan->tile_rows), sizeof(float));
+		search->norm2_rows = VrKnnAlloc(plan->tile_rows, sizeof(float));
+		search->keys = VrKnnAlloc(plan->tile_rows, sizeof(int64));
 		search->products =
-			SearchAlloc(plan->tile_rows, plan->block_queries * sizeof(float));
+			VrKnnAlloc(plan->tile_rows, plan->block_queries * sizeof(float));
 
 		/*
 		 * The product, both norms and the kernel's own sum are each off by at
@@ -374,7 +367,7 @@ SearchOffer(VrKnnSearch *search, int query, int row, double score)
 
 	if (top->bounded && order > top->bound.order)
 		search->wasted++;
-	else if (VrKnnTopAppend(top, order, search->keys[row]))
+	else if (VrKnnTopOffer(top, order, search->keys[row]))
 		SearchSetLimit(search, query);
 }
 
@@ -411,7 +404,13 @@ SearchMeasureBatch(VrKnnSearch *search, int row, int first,
 		return;
 	}
 	for (i = 0; i < n; i++)
+	{
+		const VrKnnTop *top = &search->tops[first + queries[i]];
+
 		pointers[i] = search->queries + (Size) (first + queries[i]) * dim;
+		/* By then the place where its score goes has come. */
+		VR_PREFETCH(&top->entries[top->used]);
+	}
 	if (search->spec->metric == VR_KNN_L2)
 		VrDistance->l2sq_f32_batch(dim, x, pointers, n, scores);
 	else

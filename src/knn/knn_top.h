@@ -71,12 +71,24 @@ extern int VrKnnEntryCompare(const struct VrKnnKeyType *keytype,
 /* Appends, copying a key that is no integer. Used by VrKnnTopOffer. */
 extern bool VrKnnTopAppend(VrKnnTop *top, uint64 order, int64 key);
 
-/* Offers an entry; true if the bound has changed. */
+/*
+ * Offers an entry; true if the bound has changed. What most calls come to is
+ * here: an entry that is nearer than the bound, and has room.
+ */
 static inline bool
 VrKnnTopOffer(VrKnnTop *top, uint64 order, int64 key)
 {
 	if (top->bounded && order > top->bound.order)
 		return false;
+	if (top->bounded && order < top->bound.order && top->keytype == NULL &&
+		top->used + 1 < top->capacity)
+	{
+		VrKnnEntry *entry = &top->entries[top->used++];
+
+		entry->order = order;
+		entry->key = key;
+		return false;
+	}
 	return VrKnnTopAppend(top, order, key);
 }
 
