@@ -278,9 +278,7 @@ ExactScan(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 
 	if (VrKnnGuessPays(table, spec, plan))
 	{
-		guesses =
-			palloc(offsetof(VrKnnGuesses, order) + count * sizeof(uint64));
-		VrKnnGuessesInit(guesses);
+		guesses = VrKnnGuessesMake(count);
 		VrKnnGuess(table, spec, plan, first, count, guesses->order);
 		VrKnnGuessesReady(guesses);
 	}

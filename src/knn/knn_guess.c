@@ -40,8 +40,14 @@
 #define GUESS_LEAST (1.0 / 128)
 #define GUESS_RUNS 64
 
-/* Rows of the sample that are to be within the true distance. */
-#define GUESS_EXPECTED 32
+/*
+ * Rows of the sample that are to be within the true distance: with more, the
+ * sample takes longer, with fewer, the guess is farther.
+ */
+#define GUESS_EXPECTED 20
+
+/* What the sample is divided by for the part that is searched before it. */
+#define GUESS_PART 8
 
 void
 VrKnnGuessesInit(VrKnnGuesses *guesses)
@@ -86,51 +92,116 @@ VrKnnGuessPays(const VrKnnTable *table, const VrKnnSpec *spec,
 	return pays;
 }
 
-/*
- * Sets order[i] to the guess for query first + i, or to the greatest of all
- * where the sample has too few rows.
- */
-void
-VrKnnGuess(const VrKnnTable *table, const VrKnnSpec *spec,
-		   const VrKnnPlan *plan, int first, int count, uint64 *order)
+/* What all samples of a guess have in common. */
+typedef struct Guess
 {
-	Relation rel = table_open(table->relid, NoLock);
-	double share =
-		Min(Max((double) GUESS_EXPECTED / spec->k, GUESS_LEAST), GUESS_MOST);
-	double expected = spec->k * share;
-	BlockNumber blocks = RelationGetNumberOfBlocks(rel);
-	BlockNumber run = Max(blocks * share / GUESS_RUNS, 1);
-	VrKnnSpec sample = *spec;
-	VrKnnPlan sample_plan = *plan;
+	Relation rel;
+	BlockNumber blocks;
+	const VrKnnTable *table;
+	const VrKnnSpec *spec;
+	const VrKnnPlan *plan;
+	int first; /* queries of the spec */
+	int count;
+} Guess;
+
+/* How many of the nearest rows to take where so many are expected. */
+static int
+GuessFarther(double expected)
+{
+	return ceil(expected + 4 * sqrt(expected) + 4);
+}
+
+/*
+ * Sets order[i] to that of the k-th nearest row of a sample, in runs of so many
+ * blocks, for query first + i, or to the greatest of all where there are fewer.
+ * `within` are guesses for the search of the sample, or NULL.
+ */
+static void
+GuessFromSample(const Guess *guess, BlockNumber run, int k,
+				VrKnnGuesses *within, uint64 *order)
+{
+	VrKnnSpec spec = *guess->spec;
+	VrKnnPlan plan = *guess->plan;
 	VrKnnSearch *search;
 	VrKnnReader reader;
 	TableScanDesc scan;
 	int i;
 
-	sample.k = ceil(expected + 4 * sqrt(expected) + 4);
-	sample_plan.spare = Min(plan->spare, Max(sample.k, 32));
-	search = VrKnnSearchBegin(&sample, &sample_plan, first, count, NULL);
-	VrKnnReaderInitSearch(&reader, table, search);
+	spec.k = k;
+	plan.spare = Min(plan.spare, Max(k / 2, 16));
+	search = VrKnnSearchBegin(&spec, &plan, guess->first, guess->count, NULL);
+	if (within != NULL)
+		VrKnnSearchUseGuesses(search, within);
+	VrKnnReaderInitSearch(&reader, guess->table, search);
 	/* As a scan of the whole would, so that buffers are treated alike. */
-	scan =
-		table_beginscan_strat(rel, GetActiveSnapshot(), 0, NULL, true, false);
+	scan = table_beginscan_strat(guess->rel, GetActiveSnapshot(), 0, NULL, true,
+								 false);
 	for (i = 0; i < GUESS_RUNS; i++)
 	{
 		if (i > 0)
 			table_rescan(scan, NULL);
-		heap_setscanlimits(scan, (uint64) blocks * i / GUESS_RUNS, run);
-		VrKnnReadScan(&reader, rel, scan);
+		heap_setscanlimits(scan, (uint64) guess->blocks * i / GUESS_RUNS, run);
+		VrKnnReadScan(&reader, guess->rel, scan);
 	}
 	table_endscan(scan);
 	VrKnnReaderEnd(&reader);
 	VrKnnSearchFinish(search);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < guess->count; i++)
 	{
 		int n;
 		const VrKnnEntry *entries = VrKnnSearchResult(search, i, &n);
 
-		order[i] = n < sample.k ? PG_UINT64_MAX : entries[n - 1].order;
+		order[i] = n < k ? PG_UINT64_MAX : entries[n - 1].order;
 	}
 	VrKnnSearchEnd(search);
-	table_close(rel, NoLock);
+}
+
+VrKnnGuesses *
+VrKnnGuessesMake(int count)
+{
+	VrKnnGuesses *guesses =
+		palloc(offsetof(VrKnnGuesses, order) + count * sizeof(uint64));
+
+	VrKnnGuessesInit(guesses);
+	return guesses;
+}
+
+/*
+ * Sets order[i] to the guess for query first + i, or to the greatest of all
+ * where the sample has too few rows. The sample is to its own search what the
+ * table is to all: a part of it says within what to look.
+ */
+void
+VrKnnGuess(const VrKnnTable *table, const VrKnnSpec *spec,
+		   const VrKnnPlan *plan, int first, int count, uint64 *order)
+{
+	Guess guess = {.rel = table_open(table->relid, NoLock),
+				   .table = table,
+				   .spec = spec,
+				   .plan = plan,
+				   .first = first,
+				   .count = count};
+	VrKnnGuesses *within = NULL;
+	BlockNumber run;
+	BlockNumber part;
+	double share;
+	int k;
+
+	guess.blocks = RelationGetNumberOfBlocks(guess.rel);
+	share =
+		Min(Max((double) GUESS_EXPECTED / spec->k, GUESS_LEAST), GUESS_MOST);
+	run = Max(guess.blocks * share / GUESS_RUNS, 1);
+	k = GuessFarther(spec->k * ((double) run * GUESS_RUNS / guess.blocks));
+	part = Max(run / GUESS_PART, 1);
+	if (part < run)
+	{
+		within = VrKnnGuessesMake(count);
+		GuessFromSample(&guess, part, GuessFarther((double) k * part / run),
+						NULL, within->order);
+		VrKnnGuessesReady(within);
+	}
+	GuessFromSample(&guess, run, k, within, order);
+	if (within != NULL)
+		pfree(within);
+	table_close(guess.rel, NoLock);
 }

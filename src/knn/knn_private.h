@@ -358,6 +358,8 @@ extern void VrKnnToastEnd(VrKnnToast *toast);
 
 extern bool VrKnnGuessPays(const VrKnnTable *table, const VrKnnSpec *spec,
 						   const VrKnnPlan *plan);
+/* In the current memory context, and where there is room for them. */
+extern VrKnnGuesses *VrKnnGuessesMake(int count);
 extern void VrKnnGuessesInit(VrKnnGuesses *guesses);
 extern void VrKnnGuessesReady(VrKnnGuesses *guesses);
 extern void VrKnnGuessesWait(VrKnnGuesses *guesses);
