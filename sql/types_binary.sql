@@ -41,7 +41,7 @@ FROM (SELECT array_agg(i % 100 ORDER BY i)::vector FROM generate_series(1, 16000
 SELECT received('vector(3)', vector_send('[1,2,3]')), received('vector(2)', vector_send('[1,2,3]')),
 	received('halfvec(2)', halfvec_send('[1,2,3]')), received('sparsevec(2)', sparsevec_send('{}/3'));
 
--- vector: int16 dimensions, int16 zero, float4 elements.
+-- vector: uint16 dimensions, uint16 zero, float4 elements.
 SELECT bytes, received('vector', bytes) FROM (VALUES
 	('\x'::bytea), ('\x00'), ('\x0001'), ('\x000100'), ('\x00010000'),
 	('\x000100003f8000'), ('\x000100003f800000'), ('\x000100003f80000000'),
@@ -53,11 +53,11 @@ SELECT bytes, received('vector', bytes) FROM (VALUES
 	('\x0001000000000001'), ('\x0001000080000000')
 ) v(bytes);
 
--- halfvec: int16 dimensions, int16 zero, elements of two bytes.
+-- halfvec: uint16 dimensions, uint16 zero, elements of two bytes.
 SELECT bytes, received('halfvec', bytes) FROM (VALUES
 	('\x'::bytea), ('\x000100'), ('\x00010000'), ('\x000100003c'), ('\x000100003c00'),
 	('\x000100003c0000'), ('\x000200003c00'), ('\x3e8000003c00'), ('\x3e8100003c00'),
-	('\x000000003c00'), ('\x800000003c00'), ('\x000100013c00'), ('\x000100007c00'),
+	('\x000000003c00'), ('\x800000003c00'), ('\x000100013c00'), ('\x0001ffff3c00'), ('\x000100007c00'),
 	('\x00010000fc00'), ('\x000100007e00'), ('\x000100007c01'), ('\x00010000ffff'),
 	('\x000100007bff'), ('\x000100000001'), ('\x000100008000')
 ) v(bytes);

@@ -80,16 +80,16 @@ vr_halfvec_typmod_in(PG_FUNCTION_ARGS)
 }
 
 /*
- * halfvec_recv(internal, oid, integer): int16 dimensions, int16 zero, elements
- * of two bytes, all in network order.
+ * halfvec_recv(internal, oid, integer): uint16 dimensions, uint16 zero,
+ * elements of two bytes, all in network order.
  */
 Datum
 vr_halfvec_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
 	int32 typmod = PG_GETARG_INT32(2);
-	int16 dim = (int16) pq_getmsgint(buf, sizeof(int16));
-	int16 unused = (int16) pq_getmsgint(buf, sizeof(int16));
+	int dim = pq_getmsgint(buf, sizeof(uint16));
+	int unused = pq_getmsgint(buf, sizeof(uint16));
 	const unsigned char *data;
 	VrHalfVec *result;
 

@@ -75,8 +75,8 @@ vr_vector_typmod_in(PG_FUNCTION_ARGS)
 }
 
 /*
- * vector_recv(internal, oid, integer): int16 dimensions, int16 zero, float4
- * elements, all in network order. The message is known to be long enough
+ * vector_recv(internal, oid, integer): uint16 dimensions, uint16 zero,
+ * float4 elements, all in network order. The message is known to be long enough
  * before memory is taken.
  */
 Datum
@@ -84,8 +84,8 @@ vr_vector_recv(PG_FUNCTION_ARGS)
 {
 	StringInfo buf = (StringInfo) PG_GETARG_POINTER(0);
 	int32 typmod = PG_GETARG_INT32(2);
-	int16 dim = (int16) pq_getmsgint(buf, sizeof(int16));
-	int16 unused = (int16) pq_getmsgint(buf, sizeof(int16));
+	int dim = pq_getmsgint(buf, sizeof(uint16));
+	int unused = pq_getmsgint(buf, sizeof(uint16));
 	const char *data;
 	VrVector *result;
 
