@@ -141,6 +141,8 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 		out[r] = avx2_reduce(s[r]);
 }
 
+VR_SHORT_FUNCTIONS(AVX2, avx2)
+
 AVX2 VR_DISTANCE_INLINE float
 avx2_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 		 VrDistanceElem eb, const void *b)
@@ -148,7 +150,7 @@ avx2_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 	float sum;
 
 	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, ea, a, eb, b);
+		return avx2_short_sum[term][ea][eb](n, a, b);
 	avx2_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -163,7 +165,7 @@ avx2_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
-		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		avx2_short_cosine[elem](n, a, b, ip, aa, bb);
 		return;
 	}
 	VR_DISTANCE_UNROLL

@@ -179,6 +179,8 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 		out[0] = avx512_reduce(s[0]);
 }
 
+VR_SHORT_FUNCTIONS(AVX512, avx512)
+
 AVX512 VR_DISTANCE_INLINE float
 avx512_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 		   VrDistanceElem eb, const void *b)
@@ -186,7 +188,7 @@ avx512_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 	float sum;
 
 	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, ea, a, eb, b);
+		return avx512_short_sum[term][ea][eb](n, a, b);
 	avx512_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -203,7 +205,7 @@ avx512_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
-		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		avx512_short_cosine[elem](n, a, b, ip, aa, bb);
 		return;
 	}
 	VR_DISTANCE_UNROLL

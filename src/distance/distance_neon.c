@@ -121,6 +121,8 @@ neon_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 		out[r] = neon_reduce(s[r]);
 }
 
+VR_SHORT_FUNCTIONS(, neon)
+
 VR_DISTANCE_INLINE float
 neon_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 		 VrDistanceElem eb, const void *b)
@@ -128,7 +130,7 @@ neon_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 	float sum;
 
 	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, ea, a, eb, b);
+		return neon_short_sum[term][ea][eb](n, a, b);
 	neon_sums(term, n, ea, a, eb, &b, 1, &sum);
 	return sum;
 }
@@ -143,7 +145,7 @@ neon_cosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
-		VrShortCosine(n, elem, a, b, ip, aa, bb);
+		neon_short_cosine[elem](n, a, b, ip, aa, bb);
 		return;
 	}
 	VR_DISTANCE_UNROLL

@@ -80,13 +80,37 @@ scalar_add(VrDistanceTerm term, size_t n, const float *a, const float *b,
 	}
 }
 
+VR_DISTANCE_INLINE ScalarFour
+scalar_join(const ScalarFour *s)
+{
+	return (s[0] + s[2]) + (s[1] + s[3]);
+}
+
 /* Adds the lanes pairwise. */
 VR_DISTANCE_INLINE float
 scalar_reduce(const ScalarFour *s)
 {
-	const ScalarFour x = (s[0] + s[2]) + (s[1] + s[3]);
+	const ScalarFour x = scalar_join(s);
 
 	return (x[0] + x[2]) + (x[1] + x[3]);
+}
+
+/*
+ * The same additions for the three sums of a cosine side by side. Compilers
+ * make a shuffle of elements named like this.
+ */
+VR_DISTANCE_INLINE ScalarFour
+scalar_reduce_three(ScalarFour s[3][SCALAR_FOURS])
+{
+	const ScalarFour a = scalar_join(s[0]);
+	const ScalarFour b = scalar_join(s[1]);
+	const ScalarFour c = scalar_join(s[2]);
+	const ScalarFour ab = (ScalarFour){a[0], b[0], a[1], b[1]} +
+						  (ScalarFour){a[2], b[2], a[3], b[3]};
+	const ScalarFour cc = c + (ScalarFour){c[2], c[3], c[2], c[3]};
+
+	return (ScalarFour){ab[0], ab[1], cc[0], cc[1]} +
+		   (ScalarFour){ab[2], ab[3], cc[1], cc[0]};
 }
 
 /* How many of n elements go to the lanes. */
@@ -95,6 +119,8 @@ scalar_whole(size_t n)
 {
 	return n / SCALAR_LANES * SCALAR_LANES;
 }
+
+VR_SHORT_FUNCTIONS(, scalar)
 
 VR_DISTANCE_INLINE float
 scalar_sum(VrDistanceTerm term, size_t n, const float *a, const float *b)
@@ -105,7 +131,7 @@ scalar_sum(VrDistanceTerm term, size_t n, const float *a, const float *b)
 	size_t i;
 
 	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, VR_ELEM_F32, a, VR_ELEM_F32, b);
+		return scalar_short_sum[term][VR_ELEM_F32][VR_ELEM_F32](n, a, b);
 	scalar_clear(s);
 	scalar_add(term, whole, a, b, s);
 	for (i = whole; i < n; i++)
@@ -160,6 +186,7 @@ scalar_cosine_end(size_t n, const float *a, const float *b,
 				  ScalarFour s[3][SCALAR_FOURS], float *ip, float *aa,
 				  float *bb)
 {
+	const ScalarFour sums = scalar_reduce_three(s);
 	float rest[3] = {0};
 	size_t i;
 
@@ -169,9 +196,9 @@ scalar_cosine_end(size_t n, const float *a, const float *b,
 		rest[1] += a[i] * a[i];
 		rest[2] += b[i] * b[i];
 	}
-	*ip = scalar_reduce(s[0]) + rest[0];
-	*aa = scalar_reduce(s[1]) + rest[1];
-	*bb = scalar_reduce(s[2]) + rest[2];
+	*ip = sums[0] + rest[0];
+	*aa = sums[1] + rest[1];
+	*bb = sums[2] + rest[2];
 }
 
 static void
@@ -183,7 +210,7 @@ scalar_cosine_f32(int n, const float *a, const float *b, float *ip, float *aa,
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
-		VrShortCosine(n, VR_ELEM_F32, a, b, ip, aa, bb);
+		scalar_short_cosine[VR_ELEM_F32](n, a, b, ip, aa, bb);
 		return;
 	}
 	scalar_clear(s[0]);
@@ -265,7 +292,7 @@ scalar_sum_f16(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 	int start;
 
 	if (n <= VR_DISTANCE_SHORT)
-		return VrShortSum(term, n, ea, a, VR_ELEM_F16, b);
+		return scalar_short_sum[term][ea][VR_ELEM_F16](n, a, b);
 	scalar_clear(s);
 	for (start = 0; start < n; start += SCALAR_BLOCK)
 	{
@@ -328,7 +355,7 @@ scalar_cosine_f16(int n, const vr_half *a, const vr_half *b, float *ip,
 
 	if (n <= VR_DISTANCE_SHORT)
 	{
-		VrShortCosine(n, VR_ELEM_F16, a, b, ip, aa, bb);
+		scalar_short_cosine[VR_ELEM_F16](n, a, b, ip, aa, bb);
 		return;
 	}
 	scalar_clear(s[0]);

@@ -4,9 +4,9 @@
  *
  * Clients compare distances of a few elements with ==, against what pgvector
  * gave. So these sums take pgvector's order and roundings, those of its builds
- * for distribution on a CPU with fused multiply-add (README.md). Each set
- * inlines them into functions of its own target; without such instructions
- * fmaf() is a call, slower, with the same result.
+ * for distribution on a CPU with fused multiply-add (README.md). Each set has
+ * them as functions of its own target; without such instructions fmaf() is a
+ * call, slower, with the same result.
  */
 #ifndef VR_DISTANCE_SHORT_H
 #define VR_DISTANCE_SHORT_H
@@ -86,5 +86,52 @@ VrShortCosine(size_t n, VrDistanceElem elem, const void *a, const void *b,
 	*aa = VrShortSum(VR_TERM_IP, n, elem, a, elem, a);
 	*bb = VrShortSum(VR_TERM_IP, n, elem, b, elem, b);
 }
+
+/*
+ * VR_SHORT_FUNCTIONS(target, set): the same as functions of a set, which its
+ * kernels jump to; by term and operands in set_short_sum, by operand in
+ * set_short_cosine. Inlined, their array would cost every call of a kernel a
+ * stack frame and the compiler's guard of it.
+ */
+typedef float VrShortSumFunction(size_t n, const void *a, const void *b);
+typedef void VrShortCosineFunction(size_t n, const void *a, const void *b,
+								   float *ip, float *aa, float *bb);
+
+#define VR_SHORT_SUM(target, set, term, ea, eb)                                \
+	target static pg_noinline float set##_short_##term##_##ea##_##eb(          \
+		size_t n, const void *a, const void *b)                                \
+	{                                                                          \
+		return VrShortSum(VR_TERM_##term, n, VR_ELEM_##ea, a, VR_ELEM_##eb,    \
+						  b);                                                  \
+	}
+#define VR_SHORT_COSINE(target, set, elem)                                     \
+	target static pg_noinline void set##_short_cosine_##elem(                  \
+		size_t n, const void *a, const void *b, float *ip, float *aa,          \
+		float *bb)                                                             \
+	{                                                                          \
+		VrShortCosine(n, VR_ELEM_##elem, a, b, ip, aa, bb);                    \
+	}
+#define VR_SHORT_FUNCTIONS(target, set)                                        \
+	VR_SHORT_SUM(target, set, L2SQ, F32, F32)                                  \
+	VR_SHORT_SUM(target, set, L2SQ, F32, F16)                                  \
+	VR_SHORT_SUM(target, set, L2SQ, F16, F16)                                  \
+	VR_SHORT_SUM(target, set, IP, F32, F32)                                    \
+	VR_SHORT_SUM(target, set, IP, F32, F16)                                    \
+	VR_SHORT_SUM(target, set, IP, F16, F16)                                    \
+	VR_SHORT_SUM(target, set, L1, F32, F32)                                    \
+	VR_SHORT_SUM(target, set, L1, F16, F16)                                    \
+	VR_SHORT_COSINE(target, set, F32)                                          \
+	VR_SHORT_COSINE(target, set, F16)                                          \
+	static VrShortSumFunction *const set##_short_sum[3][2][2] = {              \
+		[VR_TERM_L2SQ] = {{set##_short_L2SQ_F32_F32,                           \
+						   set##_short_L2SQ_F32_F16},                          \
+						  {NULL, set##_short_L2SQ_F16_F16}},                   \
+		[VR_TERM_IP] = {{set##_short_IP_F32_F32, set##_short_IP_F32_F16},      \
+						{NULL, set##_short_IP_F16_F16}},                       \
+		[VR_TERM_L1] = {{set##_short_L1_F32_F32, NULL},                        \
+						{NULL, set##_short_L1_F16_F16}}};                      \
+	static VrShortCosineFunction *const set##_short_cosine[2] = {              \
+		[VR_ELEM_F32] = set##_short_cosine_F32,                                \
+		[VR_ELEM_F16] = set##_short_cosine_F16};
 
 #endif /* VR_DISTANCE_SHORT_H */
