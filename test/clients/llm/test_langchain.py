@@ -8,9 +8,9 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_postgres import PGEngine, PGVector, PGVectorStore
 from langchain_postgres.v2.indexes import DistanceStrategy, HNSWIndex, IVFFlatIndex
-from langchain_postgres.v2.hybrid_search_config import HybridSearchConfig  # noqa: F401
+from sqlalchemy import exc
 
-from vrtest import done, equal, fails, ok
+from vrtest import afails, done, equal, fails, ok
 
 SIZE = 32
 
@@ -29,6 +29,22 @@ class Words(Embeddings):
     def embed_documents(self, texts):
         return [self.embed_query(t) for t in texts]
 
+
+class Broken(Embeddings):
+    """A model whose vectors are not what the table takes."""
+
+    def __init__(self, vector):
+        self.vector = vector
+
+    def embed_query(self, text):
+        return self.vector
+
+    def embed_documents(self, texts):
+        return [self.vector for _ in texts]
+
+
+BROKEN = (([1.0] * 3, f"expected {SIZE} dimensions, not 3", "wrong dimension"),
+          ([float("nan")] * SIZE, "NaN not allowed in vector", "NaN"))
 
 url = ("postgresql+psycopg://app:app@127.0.0.1:" + os.environ["PGPORT"] + "/"
        + os.environ["PGDATABASE"])
@@ -51,6 +67,12 @@ for strategy in "cosine", "l2", "inner":
     ok(all(d.metadata["n"] != 1 for d in store.similarity_search("dogs", k=4)),
        f"PGVector, {strategy}, delete")
 equal(len(store.max_marginal_relevance_search("cats", k=2)), 2, "PGVector, MMR")
+for vector, message, name in BROKEN:
+    store = PGVector(embeddings=Broken(vector), collection_name="broken",
+                     connection=url, embedding_length=SIZE, use_jsonb=True)
+    # The dimension is compared by pgvector's type for SQLAlchemy already.
+    fails(lambda: store.add_documents(documents), exc.StatementError, message,
+          f"PGVector, {name}")
 
 
 async def main():
@@ -71,6 +93,10 @@ async def main():
               f"PGVectorStore, search with {index.name}")
         await store.areindex(index.name)
         await store.adrop_vector_index(index.name)
+    for vector, message, name in BROKEN:
+        broken = await PGVectorStore.create(engine, Broken(vector), "docs")
+        await afails(lambda: broken.aadd_documents(documents), exc.DBAPIError,
+                     message, f"PGVectorStore, {name}")
     await engine.close()
 
 

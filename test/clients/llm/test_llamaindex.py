@@ -6,8 +6,9 @@ from llama_index.core.schema import NodeRelationship, RelatedNodeInfo, TextNode
 from llama_index.core.vector_stores import (ExactMatchFilter, MetadataFilters,
                                             VectorStoreQuery)
 from llama_index.vector_stores.postgres import PGVectorStore
+from sqlalchemy import exc
 
-from vrtest import done, equal, ok
+from vrtest import done, equal, fails, ok
 
 SIZE = 48
 rng = random.Random(5)
@@ -40,4 +41,11 @@ for half in False, True:
     found = store.query(VectorStoreQuery(query_embedding=vectors[0],
                                          similarity_top_k=20))
     ok(f"{name}-0" not in found.ids and len(found.ids) == 20, f"{name}: delete")
+    kind = "halfvec" if half else "vector"
+    for vector, message, what in (
+            ([1.0] * 3, f"expected {SIZE} dimensions, not 3", "wrong dimension"),
+            ([float("nan")] * SIZE, f"NaN not allowed in {kind}", "NaN")):
+        node = TextNode(text="broken", id_=f"{name}-broken", embedding=vector)
+        # The dimension is compared by pgvector's type for SQLAlchemy already.
+        fails(lambda: store.add([node]), exc.StatementError, message, f"{name}: {what}")
 done()

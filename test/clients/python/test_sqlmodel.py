@@ -92,6 +92,8 @@ with Session(engine) as session:
             session.commit()
         finally:
             session.rollback()
+    fails(lambda: put([1, 2]), exc.DBAPIError, "expected 3 dimensions, not 2",
+          "wrong dimension")
     fails(lambda: put([1, float("inf"), 2]), exc.DBAPIError,
           "infinite value not allowed in vector", "infinity")
     fails(lambda: put([1, float("nan"), 2]), exc.DBAPIError,
