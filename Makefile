@@ -5,6 +5,7 @@
 #   make check-clients    real programs of client libraries and ORMs, all of them
 #   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
 #   make check-asan       the tests under AddressSanitizer and UBSan
+#   make check-valgrind   the tests under valgrind: two hours
 #   make soak     random work, crashes, a standby: test/soak/README.md
 #   make bench    the hnsw index against its peers: test/bench/README.md
 #   make setup    installs what those need (Debian and Ubuntu, as root)
@@ -19,7 +20,7 @@
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
 SELF_SERVED = demo check check-clients check-versions check-asan \
-	soak bench setup
+	check-valgrind soak bench setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
 ifneq ($(filter $(SELF_SERVED),$(MAKECMDGOALS)),)
@@ -43,9 +44,9 @@ check-clients:
 check-versions:
 	@$(TOP)/test/lib/setup.sh versions
 	@$(TOP)/test/lib/versions.sh $(VERSIONS)
-check-asan:
-	@$(TOP)/test/lib/setup.sh asan
-	@$(TOP)/test/lib/sanitize.sh asan
+check-asan check-valgrind: check-%:
+	@$(TOP)/test/lib/setup.sh $*
+	@$(TOP)/test/lib/sanitize.sh $*
 soak:
 	@$(TOP)/test/lib/setup.sh check
 	@SOAK_SECONDS='$(SECONDS)' SOAK_SEED='$(SEED)' SOAK_CLIENTS='$(CLIENTS)' $(TOP)/test/soak/soak.sh

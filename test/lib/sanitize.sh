@@ -1,26 +1,32 @@
 #!/bin/bash
-# sanitize.sh asan: the tests under AddressSanitizer and UBSan ("make
-# check-asan").
+# sanitize.sh asan|valgrind: the tests under a tool that watches memory ("make
+# check-asan", "make check-valgrind").
 #
 #   KINDS="regress"      only these of: unit regress isolation
 #   TESTS="name name"    as for check.sh
 #   VR_PG_SOURCE         PostgreSQL's source, a .tar.gz or .tar.bz2, where apt
 #                        has none
 #
-# This needs a server built for it, from the source of the distribution's
-# PostgreSQL: made once, with assertions, and kept (remove build/asan for a new
-# one; build/server has the source).
+# Both need a server built for them, from the source of the distribution's
+# PostgreSQL: made once, with assertions, and kept (remove build/asan or
+# build/valgrind for a new one; build/server has the source).
 #
-# The sanitizers are in the server and in the extension. What is palloc'ed lies
-# in larger blocks, so a write past a chunk's end is seen by the guard bytes of
-# the server's MEMORY_CONTEXT_CHECKING, as a WARNING of its log.
+# asan: AddressSanitizer and UBSan in the server and in the extension. What is
+# palloc'ed lies in larger blocks, so a write past a chunk's end is seen by the
+# guard bytes of the server's MEMORY_CONTEXT_CHECKING, as a WARNING of its log.
+#
+# valgrind: memcheck, and a server that tells it of every palloc'ed chunk and
+# that a buffer without a pin may not be touched (USE_VALGRIND). It also sees
+# what was never set, which asan does not; PostgreSQL's own suppressions name
+# where the server may use that. To the server it is a CPU with AVX2 at best.
 #
 # After the tests every report of the tool is a failure, with its first lines.
+# The whole takes half an hour with asan, and two hours or more with valgrind.
 . "$(dirname "$0")/private.sh"
 cd "$VR_TOP" || exit 1
 
 tool=$1
-[ "$tool" = asan ] || vr_die "asan, please"
+case $tool in asan | valgrind) ;; *) vr_die "asan or valgrind, please" ;; esac
 work=$VR_TOP/build/$tool
 server=$work/pg
 mkdir -p "$work" build/server
@@ -98,12 +104,43 @@ build_server()
 	echo "  built in $((SECONDS - start)) s"
 }
 
-flags='-fsanitize=address,undefined'
-build_server "-g -O1 -fno-omit-frame-pointer $flags" "$flags"
-# Stack depth is measured by addresses, which a fake stack would upset.
-ASAN_OPTIONS+=:detect_stack_use_after_return=0:abort_on_error=1
-export ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1
-begins='^==[0-9]*==ERROR|runtime error:'
+# Files with reports. The sanitizers write to a program's standard error.
+reports=$work/log
+case $tool in
+asan)
+	flags='-fsanitize=address,undefined'
+	build_server "-g -O1 -fno-omit-frame-pointer $flags" "$flags"
+	# Stack depth is measured by addresses, which a fake stack would upset.
+	ASAN_OPTIONS+=:detect_stack_use_after_return=0:abort_on_error=1
+	export ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1
+	begins='^==[0-9]*==ERROR|runtime error:'
+	;;
+valgrind)
+	build_server "-g -O1 -DUSE_VALGRIND" ""
+	# Every process of the server runs under valgrind; initdb's do not.
+	if [ ! -e "$server/bin/postgres.bin" ]; then
+		mv "$server/bin/postgres" "$server/bin/postgres.bin"
+		cat >"$server/bin/postgres" <<-'EOF'
+			#!/bin/sh
+			case $1 in
+			-D) exec valgrind --quiet --vgdb=no --leak-check=no --num-callers=25 \
+				--suppressions="$VR_SUPPRESSIONS" --error-markers=REPORT,END \
+				--log-file="$VR_REPORTS/valgrind.%p.log" "$0.bin" "$@" ;;
+			esac
+			exec "$0.bin" "$@"
+		EOF
+		chmod 755 "$server/bin/postgres"
+	fi
+	reports=$work/reports
+	rm -rf "$reports"
+	mkdir -p "$reports"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$reports"
+	export VR_REPORTS=$reports
+	export VR_SUPPRESSIONS=$VR_TOP/build/server/src/src/tools/valgrind.supp
+	export PGCTLTIMEOUT=300
+	begins=' REPORT$'
+	;;
+esac
 
 VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
 	test/lib/check.sh ${KINDS:-unit regress isolation} >"$work/check.log" 2>&1 &
@@ -132,8 +169,7 @@ check()
 		echo "$2" | sed 's/^/    /'
 	fi
 }
-# Both write to a program's standard error.
-check "no report of $tool" "$(grep -h -A 14 -E "$begins" "$work"/log/*.log |
+check "no report of $tool" "$(grep -h -A 14 -E "$begins" "$reports"/*.log |
 	head -n 120)"
 if [ -e "$work/log/server.log" ]; then
 	check "nothing in the server's log that should not be" "$(grep -E -A 3 \

@@ -1,8 +1,8 @@
 #!/bin/bash
-# setup.sh demo|check|clients|versions|asan|bench: makes sure that what "make
-# demo", "make check", "make check-clients" and so on need is on this machine.
-# As root on Debian and its kin it installs what is missing; otherwise it prints
-# the line that does, and fails.
+# setup.sh demo|check|clients|versions|asan|valgrind|bench: makes sure that what
+# "make demo", "make check", "make check-clients" and so on need is on this
+# machine. As root on Debian and its kin it installs what is missing; otherwise
+# it prints the line that does, and fails.
 . "$(dirname "$0")/private.sh"
 
 has_header()
@@ -34,11 +34,12 @@ else
 fi
 case $1 in
 versions) ;;
-asan)
-	# It builds a server of its own.
+asan | valgrind)
+	# They build a server of their own.
 	for tool in bison flex perl bzip2; do
 		command -v $tool >/dev/null || missing+=($tool)
 	done
+	[ "$1" = asan ] || command -v valgrind >/dev/null || missing+=(valgrind)
 	;;
 *)
 	if ! vr_find_pg_config >/dev/null; then
