@@ -153,5 +153,26 @@ SELECT * FROM try('vector_cosine_ops', 'plain');
 SELECT * FROM try('vector_ip_ops', 'quantised');
 DROP TABLE u;
 DROP FUNCTION update_buffers, try;
+
+-- The first vertices of a page after its last, with a page of TIDs behind a full one of vertices.
+CREATE TABLE w (id int PRIMARY KEY, b bit(64), n int);
+INSERT INTO w SELECT i, hashint8extended(i, 1)::bit(64), i FROM generate_series(1, 10) i;
+CREATE INDEX w_i ON w USING hnsw (b bit_hamming_ops);
+CREATE INDEX w_n ON w (n);
+INSERT INTO w SELECT i + 10, hashint8extended(i, 1)::bit(64), i FROM generate_series(1, 10) i;
+INSERT INTO w SELECT i + 10, hashint8extended(i, 1)::bit(64), i FROM generate_series(11, 60) i;
+DO $$
+BEGIN
+	FOR i IN 1..70 LOOP
+		FOR j IN 1..5 LOOP
+			UPDATE w SET n = n + 1 WHERE id = i;
+			UPDATE w SET n = n + 1 WHERE id = j;
+		END LOOP;
+	END LOOP;
+END
+$$;
+SELECT vr_test.every_row('w', 'b', '<~>', 'B''0''::bit(64)');
+SELECT vr_test.faults('w_i');
+DROP TABLE w;
 SET client_min_messages = warning;
 DROP SCHEMA vr_test CASCADE;

@@ -37,6 +37,9 @@ VrHnswWalkNext(VrHnswWalk *w)
 		BlockNumber block = w->next / l->slots;
 		Page page;
 
+		/* The record before may have been its page's last. */
+		if (BufferIsValid(w->buf) && BufferGetBlockNumber(w->buf) != block)
+			VrHnswWalkEnd(w);
 		if (!BufferIsValid(w->buf))
 		{
 			CHECK_FOR_INTERRUPTS();
