@@ -54,7 +54,31 @@ SELECT class, storage, stage, coalesce(unreached, 'none') AS unreached,
 	CASE WHEN storage LIKE '%m = 2' THEN recall >= 0.6 ELSE recall >= 0.98 END AS recall
 FROM report ORDER BY n;
 
-DROP TABLE data, report;
+-- A few short vectors are everybody's neighbours, and can hold few of them. The
+-- way to one who holds another starts from them all, and from each entry that
+-- there was: it may not go in a circle.
+CREATE TABLE hubs AS
+SELECT i AS id, (SELECT array_agg(vr_test.bell(7, 64 * i + d) * CASE WHEN i % 10 = 1 THEN 0.1 ELSE 1 END)
+	FROM generate_series(1, 64) d)::vector(64) AS v
+FROM generate_series(1, 300) i;
+CREATE FUNCTION hang(class text, storage text, m int, seed int) RETURNS TABLE (fault text)
+LANGUAGE plpgsql
+AS $$
+BEGIN
+	CREATE TABLE t (id int, v vector(64));
+	EXECUTE format('CREATE INDEX t_v ON t USING hnsw (v %s) WITH (storage = %s, m = %s, ef_construction = 16, seed = %s)', class, storage, m, seed);
+	INSERT INTO t SELECT * FROM hubs ORDER BY id;
+	RETURN QUERY SELECT vr_test.faults('t_v');
+	DROP TABLE t;
+END
+$$;
+SELECT class, storage, m, seed, f.fault
+FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops']) class, unnest(ARRAY['plain', 'quantised']) storage,
+	unnest(ARRAY[2, 4, 8]) m, generate_series(1, 4) seed, hang(class, storage, m, seed) f
+ORDER BY 1, 2, 3, 4;
+
+DROP TABLE data, report, hubs;
 DROP PROCEDURE look, try;
+DROP FUNCTION hang;
 SET client_min_messages = warning;
 DROP SCHEMA vr_test CASCADE;

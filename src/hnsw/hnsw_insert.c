@@ -31,7 +31,7 @@
 #define INSERT_NEXT 4
 
 /* Stems to follow to one that may have one more. */
-#define INSERT_HANG_STEPS 1000
+#define INSERT_HANG_MOST 1000
 
 /* Quantised: candidates for neighbours, as a multiple of ef_construction. */
 #define INSERT_WIDEN 2
@@ -675,9 +675,46 @@ InsertAdopt(VrHnswStore *store, uint32 id, int level, uint32 other, bool stem)
 	VrHnswRelease(&ref);
 }
 
+/* A vertex that may be asked for a stem. */
+typedef struct InsertHolder
+{
+	float d;
+	uint32 id;
+	bool asked;
+} InsertHolder;
+
+/* Notes a vertex to ask, unless it is noted. */
+static void
+InsertNoteHolder(InsertHolder *holders, int *n, uint32 id, float d)
+{
+	int i;
+
+	for (i = 0; i < *n; i++)
+		if (holders[i].id == id)
+			return;
+	if (*n < INSERT_HANG_MOST)
+		holders[(*n)++] = (InsertHolder){d, id, false};
+}
+
+/* The nearest vertex that was not asked yet, or NULL. */
+static InsertHolder *
+InsertNextHolder(InsertHolder *holders, int n)
+{
+	InsertHolder *best = NULL;
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (!holders[i].asked && (best == NULL || holders[i].d < best->d))
+			best = &holders[i];
+	return best;
+}
+
 /*
- * Gives a vertex a stem although none of its neighbours will have one more: the
- * stems of the nearest are followed, always to the nearest, until one does.
+ * Gives a vertex a stem although none of its neighbours will have one more:
+ * stems are followed from the nearest on, the nearest of all seen first, until
+ * one does. The ends of stems have none, so there is one who does; the way is
+ * not the nearest stem of each alone, for that can go in a circle: whoever
+ * became the entry holds the one before, and hangs from a vertex of its tree.
  */
 static bool
 InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer, uint32 id,
@@ -685,29 +722,37 @@ InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer, uint32 id,
 {
 	const VrHnswLayout *l = &store->idx->layout;
 	VrHnswRecord copy = palloc(l->record_size);
+	InsertHolder *holders = palloc(INSERT_HANG_MOST * sizeof(InsertHolder));
+	InsertHolder *h;
+	int lanes[VR_HNSW_STEM_LANES];
+	float dx[VR_HNSW_STEM_LANES];
 	bool stem = false;
 	uint32 victim;
-	int steps;
+	int n = 0;
+	int i;
 
-	for (steps = 0; steps < INSERT_HANG_STEPS; steps++)
+	InsertNoteHolder(holders, &n, newcomer->id, 0);
+	holders[0].asked = true;
+	InsertNoteHolder(holders, &n, id, d);
+	while ((h = InsertNextHolder(holders, n)) != NULL)
 	{
 		VrHnswRef ref;
-		bool room;
-		int lane;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!VrHnswVisit(store, id, 0, BUFFER_LOCK_SHARE, &ref))
-			return false;
+		h->asked = true;
+		if (!VrHnswVisit(store, h->id, 0, BUFFER_LOCK_SHARE, &ref))
+			continue;
 		memcpy(copy, ref.rec, l->record_size);
 		VrHnswRelease(&ref);
-		room = VrHnswRecordIsLive(copy) && VrHnswHasStemRoom(l, copy);
-		if (room && id != newcomer->id &&
-			InsertBacklink(store, id, 0, newcomer, d, true, &stem, &victim))
+		if (VrHnswRecordIsLive(copy) && VrHnswHasStemRoom(l, copy) &&
+			InsertBacklink(store, h->id, 0, newcomer, h->d, true, &stem,
+						   &victim))
 			return true;
-		lane = VrHnswNearestStem(store, copy, newcomer, d, &d);
-		if (lane < 0)
-			return false;
-		id = VrHnswRecordIds(copy, l)[lane];
+		d = h->d;
+		for (i = VrHnswStems(store, copy, newcomer, d, lanes, dx) - 1; i >= 0;
+			 i--)
+			InsertNoteHolder(holders, &n, VrHnswRecordIds(copy, l)[lanes[i]],
+							 dx[i]);
 	}
 	return false;
 }

@@ -435,29 +435,31 @@ VrHnswMarkStem(VrHnswRecord rec, int lane, bool stem)
 }
 
 /*
- * The stem of a record, a copy or in an image, that is nearest to a newcomer
- * at distance d; -1 if it has none. *dx becomes its distance.
+ * The stems of a record, a copy or in an image: their lanes, and their
+ * distances to a newcomer that is at distance d. Returns how many.
  */
 int
-VrHnswNearestStem(VrHnswStore *store, VrHnswRecord rec,
-				  const VrHnswNewcomer *newcomer, float d, float *dx)
+VrHnswStems(VrHnswStore *store, VrHnswRecord rec,
+			const VrHnswNewcomer *newcomer, float d, int *lanes, float *dx)
 {
 	float du[VR_HNSW_MAX_LANES];
 	float all[VR_HNSW_MAX_LANES];
-	int best = -1;
+	int n = 0;
 	int i;
 
+	if (VrHnswRecordStems(rec) == 0)
+		return 0;
 	if (store->idx->form == VR_FORM_PLAIN)
 		LinkMeasurePlain(store, rec, newcomer, du, all);
 	else
 		LinkMeasureQuantised(store, rec, newcomer, d, du, all);
 	for (i = 0; i < Min(rec->degree, VR_HNSW_STEM_LANES); i++)
-		if (VrHnswIsStem(rec, i) && du[i] < FLT_MAX &&
-			(best < 0 || all[i] < all[best]))
-			best = i;
-	if (best >= 0)
-		*dx = all[best];
-	return best;
+		if (VrHnswIsStem(rec, i) && du[i] < FLT_MAX)
+		{
+			lanes[n] = i;
+			dx[n++] = all[i];
+		}
+	return n;
 }
 
 /*

@@ -441,9 +441,9 @@ extern int VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 							bool force);
 extern bool VrHnswHasStemRoom(const VrHnswLayout *layout, VrHnswRecord rec);
 extern void VrHnswMarkStem(VrHnswRecord rec, int lane, bool stem);
-extern int VrHnswNearestStem(VrHnswStore *store, VrHnswRecord rec,
-							 const VrHnswNewcomer *newcomer, float d,
-							 float *dx);
+extern int VrHnswStems(VrHnswStore *store, VrHnswRecord rec,
+					   const VrHnswNewcomer *newcomer, float d, int *lanes,
+					   float *dx);
 extern void VrHnswSetLane(VrHnswStore *store, VrHnswRecord target, int lane,
 						  uint32 id, const VrHnswValue *value);
 extern void VrHnswValueOfRecord(VrHnswStore *store, VrHnswRecord rec,
