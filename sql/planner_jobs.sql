@@ -56,6 +56,29 @@ CALL vecrecall.run_batches('embed_http', 'small', 'SELECT id FROM planner_src WH
 	'SELECT planner_small($1)', dim => 3, explore => false);
 SELECT state, items, batch_size <= 40 AS small FROM vecrecall.batch_progress WHERE job = 'embed_http/small';
 SELECT failures > 0 AS failed, ceiling_batch <= 40 AS ceiling FROM vecrecall.planner_models WHERE target = 'small';
+-- Names of columns do not matter, nor that there are any
+CREATE TABLE planner_names (n int PRIMARY KEY, item int, "c1" int);
+INSERT INTO planner_names SELECT i, i, i FROM generate_series(1, 20) i;
+CREATE TABLE planner_seen (a int, b int, c int, d int, e int);
+CALL vecrecall.run_batches('insert', 'names', 'SELECT n, item, c1, 1, 2 FROM planner_names',
+	'INSERT INTO planner_seen SELECT * FROM unnest($1, $2, $3, $4, $5)', limits => '{"max_batch": 7}');
+SELECT count(*), count(DISTINCT a), bool_and(a = b AND b = c AND d = 1 AND e = 2) FROM planner_seen;
+-- What fails before there is a batch, or when it is committed, ends the job as well
+CALL vecrecall.run_batches('insert', 'names', 'SELECT n FROM planner_names', 'SELECT $1',
+	job => 'no memory', resources => '{"available_memory_mb": 0}');
+CREATE TABLE planner_once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO planner_once VALUES (10);
+CALL vecrecall.run_batches('insert', 'names', 'SELECT n FROM planner_names',
+	'INSERT INTO planner_once SELECT unnest($1)', job => 'deferred', limits => '{"max_batch": 4}', explore => false);
+SELECT job, state, message, last_key, pid FROM vecrecall.batch_progress
+WHERE job IN ('no memory', 'deferred') ORDER BY job;
+SELECT count(*), max(n) FROM planner_once;
+SELECT ok, batch_size, rows, sqlstate FROM vecrecall.batch_history WHERE target = 'names' ORDER BY id DESC LIMIT 3;
+DELETE FROM planner_once WHERE n = 10;
+CALL vecrecall.run_batches('insert', 'names', 'SELECT n FROM planner_names',
+	'INSERT INTO planner_once SELECT unnest($1)', job => 'deferred', limits => '{"max_batch": 4}', explore => false) \g /dev/null
+SELECT count(*), count(DISTINCT n) FROM planner_once;
+DROP TABLE planner_names, planner_seen, planner_once;
 -- Keys of other types
 CREATE TABLE planner_keys (k text COLLATE "C", at timestamptz);
 INSERT INTO planner_keys SELECT 'key ' || i, '2020-01-01'::timestamptz + i * interval '1 day' FROM generate_series(1, 300) i;

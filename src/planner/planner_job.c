@@ -6,7 +6,8 @@
  * null, of a type that sorts. Each batch reads those after the last key done,
  *
  *		SELECT array_agg(c1), array_agg(c2), ... FROM
- *		  (SELECT * FROM (item_query) WHERE key > last ORDER BY key LIMIT n + 1)
+ *		  (SELECT * FROM (item_query) AS item(c1, c2, ...) WHERE c1 > last
+ *		   ORDER BY c1 LIMIT n + 1)
  *
  * and hands the arrays to the statement as $1, $2, ..., which does the work, as
  * a rule with unnest($1, $2). No cursor is held and nothing is materialised, so
@@ -110,14 +111,14 @@ job_prepare(const char *sql, int nargs, Oid *types)
 static void
 job_prepare_all(Job *job)
 {
-	StringInfoData columns;
+	StringInfoData item;
+	StringInfoData arrays;
 	StringInfoData sql;
 	SPIPlanPtr plan;
 	TupleDesc desc;
 	TypeCacheEntry *entry;
 	Oid text = TEXTOID;
 	Oid fetch_types[2] = {INT8OID, InvalidOid};
-	const char *key;
 	List *sources;
 
 	initStringInfo(&sql);
@@ -133,11 +134,14 @@ job_prepare_all(Job *job)
 						errmsg("\"item_query\" must have 1 to %d columns",
 							   JOB_MAX_COLUMNS)));
 	job->columns = desc->natts;
-	initStringInfo(&columns);
+
+	/* By position: names of the user's may be ours, or twice the same. */
+	initStringInfo(&item);
+	initStringInfo(&arrays);
+	appendStringInfo(&item, "(%s\n) AS item(", job->item_query);
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		const char *name = quote_identifier(NameStr(att->attname));
 
 		job->types[i] = att->atttypid;
 		job->arrays[i] = get_array_type(att->atttypid);
@@ -147,23 +151,27 @@ job_prepare_all(Job *job)
 					(errcode(ERRCODE_DATATYPE_MISMATCH),
 					 errmsg("column %s of \"item_query\" has type %s, of which "
 							"there are no arrays to unnest",
-							name, format_type_be(att->atttypid)),
+							quote_identifier(NameStr(att->attname)),
+							format_type_be(att->atttypid)),
 					 errhint("Cast it to text, and back in \"statement\".")));
+		appendStringInfo(&item, "%sc%d", i > 0 ? ", " : "", i + 1);
 		appendStringInfo(
-			&columns,
-			", pg_catalog.array_agg(item.%s) FILTER (WHERE item.n <= $1)",
-			name);
+			&arrays,
+			", pg_catalog.array_agg(item.c%d) FILTER (WHERE item.n <= $1)",
+			i + 1);
 	}
-	key = quote_identifier(NameStr(TupleDescAttr(desc, 0)->attname));
+	appendStringInfoChar(&item, ')');
 	entry = lookup_type_cache(
 		job->types[0], TYPECACHE_LT_OPR | TYPECACHE_EQ_OPR | TYPECACHE_GT_OPR);
 	if (!OidIsValid(entry->lt_opr) || !OidIsValid(entry->eq_opr) ||
 		!OidIsValid(entry->gt_opr))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("key %s of \"item_query\" has type %s, which does not "
-						"sort",
-						key, format_type_be(job->types[0]))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_UNDEFINED_FUNCTION),
+			 errmsg("key %s of \"item_query\" has type %s, which does not "
+					"sort",
+					quote_identifier(NameStr(TupleDescAttr(desc, 0)->attname)),
+					format_type_be(job->types[0]))));
 
 	fetch_types[1] = job->types[0];
 
@@ -174,11 +182,10 @@ job_prepare_all(Job *job)
 		appendStringInfo(
 			&sql,
 			"SELECT pg_catalog.count(*) FILTER (WHERE item.n <= $1), "
-			"pg_catalog.count(*), pg_catalog.count(DISTINCT item.%s)%s FROM "
-			"(SELECT item.*, pg_catalog.row_number() OVER (ORDER BY item.%s) "
-			"AS n FROM (%s\n) AS item%s ORDER BY item.%s LIMIT $1 + 1) AS item",
-			key, columns.data, key, job->item_query,
-			next ? psprintf(" WHERE item.%s > $2", key) : "", key);
+			"pg_catalog.count(*), pg_catalog.count(DISTINCT item.c1)%s FROM "
+			"(SELECT item.*, pg_catalog.row_number() OVER (ORDER BY item.c1) "
+			"AS n FROM %s%s ORDER BY item.c1 LIMIT $1 + 1) AS item",
+			arrays.data, item.data, next ? " WHERE item.c1 > $2" : "");
 		plan = job_prepare(sql.data, next ? 2 : 1, fetch_types);
 		if (next)
 			job->fetch_next = plan;
@@ -186,9 +193,8 @@ job_prepare_all(Job *job)
 			job->fetch_first = plan;
 	}
 	resetStringInfo(&sql);
-	appendStringInfo(&sql,
-					 "SELECT FROM (%s\n) AS item WHERE item.%s IS NULL LIMIT 1",
-					 job->item_query, key);
+	appendStringInfo(&sql, "SELECT FROM %s WHERE item.c1 IS NULL LIMIT 1",
+					 item.data);
 	if (SPI_execute(sql.data, true, 1) == SPI_OK_SELECT && SPI_processed > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -219,8 +225,8 @@ job_start(Job *job)
 			ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
 							errmsg("job \"%s\" exists and does something else",
 								   job->name),
-							errhint("Choose another name, or delete it from "
-									"vecrecall.batch_job.")));
+							errhint("Choose another name for this one with "
+									"\"job\".")));
 		job->last_key = job_strdup(job, SPI_getvalue(tuple, desc, 5));
 	}
 	namestrcpy(&role, GetUserNameFromId(session.saved_user, false));
@@ -365,14 +371,15 @@ job_end(Job *job, const char *state, const char *message)
 	VrPlannerLeave(&session);
 }
 
-/* Stores how the batch before went. */
+/*
+ * Stores how the batch before went. It is remembered until the transaction that
+ * this is part of has gone well.
+ */
 static void
 job_record(Job *job)
 {
-	if (!job->has_record)
-		return;
-	job->has_record = false;
-	VrPlannerStore(&job->record);
+	if (job->has_record)
+		VrPlannerStore(&job->record);
 }
 
 /* Remembers how this batch went, for job_record after its transaction. */
@@ -399,38 +406,66 @@ job_remember(Job *job, int64 size, const JobBatch *batch, double seconds,
 	job->has_record = true;
 }
 
+static double
+job_seconds(instr_time start)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+/* Hands the items of a batch to the statement. */
+static void
+job_work(Job *job, JobBatch *batch, int64 size)
+{
+	SPITupleTable *items = SPI_tuptable; /* which hold the arrays */
+	int rc = SPI_execute_plan(job->work, batch->arrays, NULL, false, 0);
+
+	if (rc < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("could not execute \"%s\": %s", job->statement,
+							   SPI_result_code_string(rc))));
+	SPI_freetuptable(SPI_tuptable);
+	SPI_freetuptable(items);
+	job_step(job, batch, size);
+}
+
 /*
- * Reads and works on one batch in a subtransaction. Returns NULL if that went
- * well, with the subtransaction released; else the error, with it rolled back.
+ * One batch, or the end of the job where there are no more items, with all that
+ * can fail or be cancelled in a subtransaction: records the batch before, plans,
+ * reads and works. Sets *size to that of the plan, 0 if there is none, and
+ * *start to when reading began. Returns NULL if that went well, with the
+ * subtransaction released; else the error, with it rolled back.
  */
 static ErrorData *
-job_work(Job *job, int64 size, JobBatch *batch)
+job_batch(Job *job, JobBatch *batch, int64 *size, instr_time *start)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorData *volatile error = NULL;
 
+	memset(batch, 0, sizeof(JobBatch));
+	*size = 0;
+	INSTR_TIME_SET_CURRENT(*start);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		SPITupleTable *items;
+		VrPlan plan;
 
-		job_fetch(job, size, batch);
-		items = SPI_tuptable;
+		CHECK_FOR_INTERRUPTS();
+		job_record(job);
+		VrPlannerPlan(&job->request, &plan);
+		job->request.seed++;
+		*size = plan.batch;
+		INSTR_TIME_SET_CURRENT(*start);
+		job_fetch(job, *size, batch);
 		if (batch->count > 0)
-		{
-			int rc = SPI_execute_plan(job->work, batch->arrays, NULL, false, 0);
-
-			if (rc < 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						 errmsg("could not execute \"%s\": %s", job->statement,
-								SPI_result_code_string(rc))));
-			SPI_freetuptable(SPI_tuptable);
-			job_step(job, batch, size);
-		}
-		SPI_freetuptable(items);
+			job_work(job, batch, *size);
+		else
+			job_end(job, "done", NULL);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
@@ -449,8 +484,33 @@ job_work(Job *job, int64 size, JobBatch *batch)
 }
 
 /*
+ * Commits; returns NULL, or the error if that failed, as a deferred constraint
+ * makes it, with another transaction begun.
+ */
+static ErrorData *
+job_commit(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData *volatile error = NULL;
+
+	PG_TRY();
+	{
+		SPI_commit();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
  * Deals with a batch that failed: returns for it to be tried again smaller, or
- * ends the job and throws. What was committed stays.
+ * ends the job and throws. What was committed stays. size is 0 if it did not
+ * come to a plan, of which there is nothing to record.
  */
 static void
 job_failed(Job *job, ErrorData *error, int64 size, JobBatch *batch,
@@ -462,11 +522,15 @@ job_failed(Job *job, ErrorData *error, int64 size, JobBatch *batch,
 		!cancelled && VrEventFromState(unpack_sql_state(error->sqlerrcode)) ==
 						  VR_EVENT_TOO_BIG;
 
+	/* Whoever cancels does not want to wait for books to be kept. */
 	if (!cancelled)
 	{
+		job_record(job);
 		batch->count = 0;
 		job_remember(job, size, batch, seconds, error->sqlerrcode);
-		job_record(job);
+		if (size > 0)
+			job_record(job);
+		job->has_record = false;
 	}
 	if (too_big && size > 1 && failures < JOB_RETRIES)
 	{
@@ -478,16 +542,6 @@ job_failed(Job *job, ErrorData *error, int64 size, JobBatch *batch,
 	ReThrowError(error);
 }
 
-static double
-job_seconds(instr_time start)
-{
-	instr_time now;
-
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_DOUBLE(now);
-}
-
 /* All batches, up to the end of the items. */
 static void
 job_loop(Job *job)
@@ -495,47 +549,43 @@ job_loop(Job *job)
 	MemoryContext batch_context = AllocSetContextCreate(
 		job->context, "vecrecall batch", ALLOCSET_DEFAULT_SIZES);
 	int failures = 0;
+	bool done = false;
 
-	for (;;)
+	while (!done)
 	{
 		JobBatch batch;
-		VrPlan plan;
+		int64 size;
 		instr_time start;
 		ErrorData *error;
 
-		CHECK_FOR_INTERRUPTS();
 		MemoryContextSwitchTo(batch_context);
-		job_record(job);
-		VrPlannerPlan(&job->request, &plan);
-		job->request.seed++;
-		INSTR_TIME_SET_CURRENT(start);
-		error = job_work(job, plan.batch, &batch);
+		error = job_batch(job, &batch, &size, &start);
+		if (error == NULL)
+			error = job_commit();
 		if (error != NULL)
 		{
-			job_failed(job, error, plan.batch, &batch, job_seconds(start),
+			job_failed(job, error, size, &batch, job_seconds(start),
 					   ++failures);
 			/* Without a ceiling on record there is still one for this job. */
-			job->request.caps.max_batch = Max(plan.batch / 2, 1);
+			job->request.caps.max_batch = Max(size / 2, 1);
 		}
-		else if (batch.count == 0)
-			break;
 		else
 		{
-			SPI_commit();
-			job_remember(job, plan.batch, &batch, job_seconds(start), 0);
-			if (job->last_key != NULL)
-				pfree(job->last_key);
-			job->last_key = job_strdup(job, batch.last_key);
-			job->items += batch.count;
+			job->has_record = false;
 			failures = 0;
+			done = batch.count == 0;
+			if (!done)
+			{
+				job_remember(job, size, &batch, job_seconds(start), 0);
+				if (job->last_key != NULL)
+					pfree(job->last_key);
+				job->last_key = job_strdup(job, batch.last_key);
+				job->items += batch.count;
+			}
 		}
 		MemoryContextSwitchTo(job->context);
 		MemoryContextReset(batch_context);
 	}
-	job_record(job);
-	job_end(job, "done", NULL);
-	SPI_commit();
-	MemoryContextSwitchTo(job->context);
 	MemoryContextDelete(batch_context);
 }
 

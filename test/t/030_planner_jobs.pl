@@ -61,6 +61,27 @@ cmp_ok($done, '<', 2000, 'and has not ended');
 is(value("SELECT count(*) FROM vecrecall.batch_history WHERE NOT ok"), '0',
 	'a cancelled batch teaches nothing');
 
+# Between batches, too: recording the last one waits for a lock here.
+my $lock = 'BEGIN; LOCK TABLE vecrecall.batch_history IN SHARE MODE; SELECT pg_sleep(600)';
+my ($waiting, $locked) = ('', '');
+my $locker = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $lock ],
+	'<', \undef, '>', \$locked, '2>', \$locked);
+my $holds = q{SELECT pid FROM pg_locks WHERE relation = 'vecrecall.batch_history'::regclass
+	AND mode = 'ShareLock' AND granted};
+$node->poll_query_until('postgres', "SELECT EXISTS ($holds)") or die 'no lock';
+$run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $call ],
+	'<', \undef, '>', \$waiting, '2>', \$waiting);
+$node->poll_query_until('postgres', 'SELECT EXISTS (SELECT FROM vecrecall.batch_job j '
+	  . "JOIN pg_stat_activity a USING (pid) WHERE a.wait_event_type = 'Lock')")
+  or die 'the job does not wait';
+value('SELECT pg_cancel_backend(pid) FROM vecrecall.batch_job');
+$run->finish;
+value("SELECT pg_terminate_backend(pid) FROM ($holds) l");
+$locker->finish;
+is(value('SELECT state, pid FROM vecrecall.batch_progress'), 'cancelled|',
+	'a job that is cancelled between batches is marked so');
+is(consistent('cancelled between batches'), $done + 10, 'after the batch that was done');
+
 my ($rc, $stdout, $err) = $node->psql('postgres', "SET statement_timeout = '300ms'; $call");
 like($err, qr/statement timeout/, 'a time-out cuts off as well');
 cmp_ok(consistent('timed out'), '>', $done, 'after some more was done');
