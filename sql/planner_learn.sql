@@ -90,6 +90,15 @@ SELECT action, op, target FROM vecrecall.audit_log ORDER BY id DESC LIMIT 2;
 RESET vecrecall.audit;
 SELECT vecrecall.planner_reset(NULL, NULL);
 
+-- A long target is counted once, under its name or as many whole characters of it
+SELECT repeat(chr(233), 100) AS long \gset
+SELECT count(vecrecall.plan_batch(10, 3, target => :'long' || i, resources => :res)) FROM generate_series(1, 3) i;
+SELECT char_length(target), plans FROM vecrecall.planner_stats WHERE target LIKE repeat(chr(233), 60) || '%';
+SELECT vecrecall.batch_record('insert', :'long' || 1, 3, 10, 1, 10, 5, true) > 0 AS recorded;
+SELECT vecrecall.batch_record('insert', :'long' || 2, 3, 10, 1, 10, 5, true) > 0 AS recorded;
+SELECT char_length(target), plans FROM vecrecall.planner_stats WHERE target LIKE repeat(chr(233), 60) || '%';
+SELECT vecrecall.planner_reset(NULL, NULL);
+
 -- The history is kept to its limit
 SET vecrecall.planner_history_limit = 500;
 SELECT count(vecrecall.batch_record('train', 'limit', 8, 10, 1, 10, 1, true)) FROM generate_series(1, 2000);

@@ -69,6 +69,12 @@ FROM (VALUES (1), (100), (384), (768), (1536), (16000)) v(dim),
 	LATERAL vecrecall.plan_dimension(100, 384, v.dim, 4);
 SELECT batch_size, bound_by FROM vecrecall.plan_dimension(100000, 384, 768, 4);
 
+-- More items than can be added to
+SELECT batch_size > 1 AS batch, batches > 0 AS batches, est_total_ms > 0 AS time
+FROM vecrecall.plan_batch(9223372036854775807, 384, resources => :res);
+SELECT batch_size, concurrency, batches, est_total_ms > 0 AS time
+FROM vecrecall.plan_concurrency(9223372036854775807, 2, capacity => '{"cpu_cores": 2}');
+
 -- What to do about batches as they go
 SELECT current, s ->> 'action' AS action, s ->> 'next_batch_size' AS next,
 	s ->> 'next_concurrency' AS workers, s ->> 'reason' AS reason

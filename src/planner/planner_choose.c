@@ -312,18 +312,20 @@ choose_describe(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	plan->mem_bytes = choose_memory(fit, shape, (double) plan->batch, n);
 	if (caps->items > 0)
 	{
-		int64 rounds;
+		int64 together; /* batches that run beside n - 1 others */
 		double last;
 
 		/* The last round is of fewer or smaller batches. */
-		plan->batches = (caps->items + plan->batch - 1) / plan->batch;
-		rounds = plan->batches / n;
-		last = (double) (caps->items - rounds * n * plan->batch);
-		plan->total_seconds = rounds * plan->seconds;
-		if (last > 0)
-			plan->total_seconds +=
-				VrFitSeconds(fit, shape, Min(last, (double) plan->batch),
-							 (int) Min((double) n, ceil(last / plan->batch)));
+		plan->batches = (caps->items - 1) / plan->batch + 1;
+		together = plan->batches - plan->batches % n;
+		plan->total_seconds = together / n * plan->seconds;
+		if (together < plan->batches)
+		{
+			last = (double) (caps->items - together * plan->batch);
+			plan->total_seconds += choose_seconds(
+				fit, shape, caps, Min(last, (double) plan->batch),
+				(int) (plan->batches - together));
+		}
 		plan->rows_per_second = caps->items / plan->total_seconds;
 	}
 	variance = VrFitVariance(fit, shape, (double) plan->batch, n);
@@ -492,7 +494,7 @@ VrPlanConcurrency(const VrFit *fit, const VrModel *own, const VrShape *shape,
 	plan->bound = most > fits ? VR_BOUND_MEMORY : VR_BOUND_KNEE;
 	most = Min(most, fits);
 	if (caps->items > 0)
-		most = (int) Min(most, (caps->items + batch - 1) / batch);
+		most = (int) Min(most, (caps->items - 1) / batch + 1);
 	for (int n = 1; n <= most; n++)
 		best = Max(best, choose_rate(fit, shape, caps, batch, n));
 	plan->concurrency = 1;

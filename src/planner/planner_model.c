@@ -601,6 +601,7 @@ model_tail_add(VrModel *model, double log_ratio)
 	model->tail_weight = model->tail_weight * FORGETTING + 1;
 }
 
+/* Whether the model has seen too little for exploration to become occasional. */
 bool
 VrModelYoung(const VrModel *model)
 {
@@ -825,6 +826,7 @@ VrFitDraw(const VrFit *fit, VrRandom *random, VrFit *drawn)
 	drawn->kappa = Max(fit->kappa + sd * VrRandomNormal(random), 0);
 }
 
+/* Begins a sequence; the same seed gives the same one. */
 void
 VrRandomSeed(VrRandom *random, uint64 seed)
 {
@@ -849,6 +851,7 @@ VrRandomUniform(VrRandom *random)
 	return (double) (random_next(random) >> 11) / 9007199254740992.0;
 }
 
+/* Of mean 0 and standard deviation 1 (Box and Muller). */
 double
 VrRandomNormal(VrRandom *random)
 {

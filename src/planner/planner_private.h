@@ -2,7 +2,6 @@
  * planner_private.h
  *		What the files of src/planner that know the server share: settings, the
  *		tables, requests. planner_model.h is the part that does not.
- *
  */
 #ifndef VR_PLANNER_PRIVATE_H
 #define VR_PLANNER_PRIVATE_H
@@ -204,8 +203,7 @@ typedef struct VrPlannerKnowledge
 	double pooled; /* observations of other dimensions that were used */
 } VrPlannerKnowledge;
 
-extern void VrPlannerKnow(VrPlannerRequest *request,
-						  VrPlannerKnowledge *knowledge);
+extern void VrPlannerKnow(VrPlannerRequest *request, VrPlannerKnowledge *known);
 extern void VrPlannerPlan(VrPlannerRequest *request, VrPlan *plan);
 
 #endif /* VR_PLANNER_PRIVATE_H */

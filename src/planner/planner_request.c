@@ -5,10 +5,10 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/array.h"
@@ -33,6 +33,7 @@ request_list(const char *const *names, int stride, int count)
 	return list.data;
 }
 
+/* The operation of that name, or an error that lists those there are. */
 VrPlannerOp
 VrRequestOp(const char *name)
 {
@@ -64,6 +65,7 @@ VrRequestBatchOp(const char *name)
 	return op;
 }
 
+/* The goal of that name, likewise. */
 VrPlannerGoal
 VrRequestGoal(const char *name)
 {
@@ -78,6 +80,7 @@ VrRequestGoal(const char *name)
 	return (VrPlannerGoal) goal;
 }
 
+/* A number of dimensions that vectors can have. */
 int
 VrRequestDim(int64 dim)
 {
@@ -306,9 +309,11 @@ vr_check_keys(PG_FUNCTION_ARGS)
 
 		if (token != (choice ? WJB_ELEM : WJB_KEY))
 			continue;
-		name = value.type == jbvString
-				   ? pnstrdup(value.val.string.val, value.val.string.len)
-				   : pstrdup("null");
+		if (value.type != jbvString)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("\"%s\" must be a string", what),
+							errhint("Allowed: %s.", list)));
+		name = pnstrdup(value.val.string.val, value.val.string.len);
 		for (int i = 0; i < count; i++)
 			found = found || strcmp(names[i], name) == 0;
 		if (found)

@@ -4,16 +4,15 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <unistd.h>
 
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/jsonb.h"
-#include "utils/memutils.h"
 
 #include "base/vr_record.h"
 #include "planner/planner.h"
@@ -25,7 +24,7 @@ double vr_planner_explore_fraction = 0.05;
 int vr_planner_history_limit = 100000;
 int vr_planner_audit = VR_AUDIT_CHANGES;
 
-/* What a cache line of code ran on when no number can be had. */
+/* Second-level cache of a core where the system does not tell. */
 #define DEFAULT_CACHE_BYTES (1024.0 * 1024.0)
 
 static const struct config_enum_entry settings_mode[] = {

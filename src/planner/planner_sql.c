@@ -38,11 +38,11 @@
  * what is shipped.
  */
 void
-VrPlannerKnow(VrPlannerRequest *request, VrPlannerKnowledge *context)
+VrPlannerKnow(VrPlannerRequest *request, VrPlannerKnowledge *known)
 {
 	VrModel pool;
 
-	VrModelInit(&context->own);
+	VrModelInit(&known->own);
 	VrModelInit(&pool);
 	if (vr_planner_mode == VR_PLANNER_ON)
 	{
@@ -57,24 +57,24 @@ VrPlannerKnow(VrPlannerRequest *request, VrPlannerKnowledge *context)
 		VrPlannerLeave(&session);
 		cell = VrPlannerGetCell(&state, bucket, false);
 		if (cell != NULL)
-			context->own = cell->model;
+			known->own = cell->model;
 		VrPlannerPool(&state, bucket, &pool);
 		request->caps.ceiling = state.ceiling;
 		pfree(state.cells);
 	}
-	context->pooled = pool.count;
-	VrModelFit(request->op, &context->own, &pool, &context->fit);
+	known->pooled = pool.count;
+	VrModelFit(request->op, &known->own, &pool, &known->fit);
 }
 
 /* Refuses a plan that fits nothing, with the arithmetic. */
 static void
-plan_check(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
+plan_check(const VrPlannerRequest *request, const VrPlannerKnowledge *known,
 		   const VrPlan *plan, int64 batch)
 {
 	const VrPlanCaps *caps = &request->caps;
 	int dim = request->shape.dim;
 	int n = Max(caps->concurrency, 1);
-	double fixed = context->fit.traits->mem_batch * context->fit.mem_ratio;
+	double fixed = known->fit.traits->mem_batch * known->fit.mem_ratio;
 
 	switch (plan->status)
 	{
@@ -98,7 +98,7 @@ plan_check(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
 							"may have %.0f",
 							request->shape.tokens_per_row > 0
 								? request->shape.tokens_per_row
-								: context->fit.tokens_per_row,
+								: known->fit.tokens_per_row,
 							caps->max_tokens),
 					 errhint("Split the items, or raise "
 							 "\"max_tokens_per_batch\" in \"limits\".")));
@@ -116,11 +116,11 @@ plan_check(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
 
 /* Everything a plan was made from, as JSON. */
 static Datum
-plan_detail(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
+plan_detail(const VrPlannerRequest *request, const VrPlannerKnowledge *known,
 			const VrPlan *plan)
 {
 	const VrPlanCaps *caps = &request->caps;
-	const VrFit *fit = &context->fit;
+	const VrFit *fit = &known->fit;
 	StringInfoData s;
 
 	initStringInfo(&s);
@@ -140,7 +140,7 @@ plan_detail(const VrPlannerRequest *request, const VrPlannerKnowledge *context,
 		fit->coef[VR_COEF_BATCH] * 1e3, fit->coef[VR_COEF_ROW] * 1e3,
 		fit->coef[VR_COEF_DIM] * 1e3, fit->coef[VR_COEF_TOKEN] * 1e3,
 		fit->coef[VR_COEF_SPILL] * 1e3, fit->sigma, fit->kappa, fit->noise,
-		fit->r95, plan->row_bytes, context->own.count, context->pooled,
+		fit->r95, plan->row_bytes, known->own.count, known->pooled,
 		plan->objective_met ? "true" : "false");
 	if (plan->knee > 0)
 		appendStringInfo(&s, ", \"knee\": %.0f", plan->knee);
@@ -177,7 +177,7 @@ plan_int(int64 number)
 
 static Datum
 plan_result(FunctionCallInfo fcinfo, const VrPlannerRequest *request,
-			const VrPlannerKnowledge *context, const VrPlan *plan)
+			const VrPlannerKnowledge *known, const VrPlan *plan)
 {
 	Datum values[PLAN_COLUMNS];
 	bool nulls[PLAN_COLUMNS] = {false};
@@ -193,8 +193,8 @@ plan_result(FunctionCallInfo fcinfo, const VrPlannerRequest *request,
 	values[8] = CStringGetTextDatum(vr_bound_names[plan->bound]);
 	values[9] = CStringGetTextDatum(vr_source_names[plan->source]);
 	values[10] = Float8GetDatum(plan->confidence);
-	values[11] = Int64GetDatum((int64) (context->own.count + context->pooled));
-	values[12] = plan_detail(request, context, plan);
+	values[11] = Int64GetDatum((int64) (known->own.count + known->pooled));
+	values[12] = plan_detail(request, known, plan);
 	return HeapTupleGetDatum(
 		heap_form_tuple(plan_descriptor(fcinfo), values, nulls));
 }
@@ -218,7 +218,7 @@ plan_audit(const VrPlannerRequest *request, const VrPlan *plan)
 
 /* Chooses; explores where asked to, and where it is time to. */
 static void
-plan_choose(VrPlannerRequest *request, const VrPlannerKnowledge *context,
+plan_choose(VrPlannerRequest *request, const VrPlannerKnowledge *known,
 			VrPlan *plan)
 {
 	if (request->explore)
@@ -228,15 +228,15 @@ plan_choose(VrPlannerRequest *request, const VrPlannerKnowledge *context,
 		VrRandomSeed(&random, request->seeded ? request->seed
 											  : (uint64) GetCurrentTimestamp() ^
 													((uint64) MyProcPid << 40));
-		if (VrPlanWantsExplore(&context->own, vr_planner_explore_fraction,
+		if (VrPlanWantsExplore(&known->own, vr_planner_explore_fraction,
 							   &random))
 		{
-			VrPlanExplore(&context->fit, &context->own, &request->shape,
+			VrPlanExplore(&known->fit, &known->own, &request->shape,
 						  request->goal, &request->caps, &random, plan);
 			return;
 		}
 	}
-	VrPlanChoose(&context->fit, &context->own, &request->shape, request->goal,
+	VrPlanChoose(&known->fit, &known->own, &request->shape, request->goal,
 				 &request->caps, plan);
 }
 
@@ -246,11 +246,11 @@ plan_choose(VrPlannerRequest *request, const VrPlannerKnowledge *context,
 void
 VrPlannerPlan(VrPlannerRequest *request, VrPlan *plan)
 {
-	VrPlannerKnowledge context;
+	VrPlannerKnowledge known;
 
-	VrPlannerKnow(request, &context);
-	plan_choose(request, &context, plan);
-	plan_check(request, &context, plan, 1);
+	VrPlannerKnow(request, &known);
+	plan_choose(request, &known, plan);
+	plan_check(request, &known, plan, 1);
 }
 
 static Jsonb *
@@ -308,7 +308,7 @@ vr_plan_batch(PG_FUNCTION_ARGS)
 	instr_time start;
 	instr_time end;
 	VrPlannerRequest request;
-	VrPlannerKnowledge context;
+	VrPlannerKnowledge known;
 	VrPlan plan;
 	Datum result;
 	int64 items = plan_items(fcinfo, 0, "item_count");
@@ -326,10 +326,10 @@ vr_plan_batch(PG_FUNCTION_ARGS)
 	if (request.seeded)
 		request.seed = (uint64) PG_GETARG_INT64(8);
 
-	VrPlannerKnow(&request, &context);
-	plan_choose(&request, &context, &plan);
-	plan_check(&request, &context, &plan, 1);
-	result = plan_result(fcinfo, &request, &context, &plan);
+	VrPlannerKnow(&request, &known);
+	plan_choose(&request, &known, &plan);
+	plan_check(&request, &known, &plan, 1);
+	result = plan_result(fcinfo, &request, &known, &plan);
 	plan_audit(&request, &plan);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
@@ -404,7 +404,7 @@ Datum
 vr_plan_concurrency(PG_FUNCTION_ARGS)
 {
 	VrPlannerRequest request;
-	VrPlannerKnowledge context;
+	VrPlannerKnowledge known;
 	VrPlan plan;
 	int64 items = plan_items(fcinfo, 0, "total_items");
 	int64 batch = plan_positive(fcinfo, 1, "batch_size");
@@ -414,12 +414,12 @@ vr_plan_concurrency(PG_FUNCTION_ARGS)
 				  VrRequestDim(plan_int4(fcinfo, 5, "dim")));
 	request.caps.items = items;
 	VrRequestResources(&request, plan_json(fcinfo, 4), "capacity");
-	VrPlannerKnow(&request, &context);
-	VrPlanConcurrency(&context.fit, &context.own, &request.shape, &request.caps,
+	VrPlannerKnow(&request, &known);
+	VrPlanConcurrency(&known.fit, &known.own, &request.shape, &request.caps,
 					  Min(batch, items), &plan);
-	plan_check(&request, &context, &plan, Min(batch, items));
+	plan_check(&request, &known, &plan, Min(batch, items));
 	plan_audit(&request, &plan);
-	PG_RETURN_DATUM(plan_result(fcinfo, &request, &context, &plan));
+	PG_RETURN_DATUM(plan_result(fcinfo, &request, &known, &plan));
 }
 
 PG_FUNCTION_INFO_V1(vr_plan_strategy);
@@ -432,7 +432,7 @@ Datum
 vr_plan_strategy(PG_FUNCTION_ARGS)
 {
 	VrPlannerRequest request;
-	VrPlannerKnowledge context;
+	VrPlannerKnowledge known;
 	VrPlan plan;
 	double batch = 0;
 	double workers = 1;
@@ -477,9 +477,9 @@ vr_plan_strategy(PG_FUNCTION_ARGS)
 	request.caps.concurrency = (int) Min(workers, 1024);
 	if (memory >= 0)
 		request.caps.memory = memory * 1024 * 1024;
-	VrPlannerKnow(&request, &context);
-	plan_choose(&request, &context, &plan);
-	plan_check(&request, &context, &plan, 1);
+	VrPlannerKnow(&request, &known);
+	plan_choose(&request, &known, &plan);
+	plan_check(&request, &known, &plan, 1);
 
 	next = batch;
 	next_workers = workers;
@@ -541,7 +541,7 @@ VrPlannerSizeHook(const char *op, const char *target, int dim, int64 items,
 				  int64 budget_bytes)
 {
 	VrPlannerRequest request;
-	VrPlannerKnowledge context;
+	VrPlannerKnowledge known;
 	VrPlan plan;
 	int number = VrOpLookup(op);
 
@@ -554,8 +554,8 @@ VrPlannerSizeHook(const char *op, const char *target, int dim, int64 items,
 	request.caps.concurrency = 1;
 	if (budget_bytes > 0)
 		request.caps.memory = (double) budget_bytes;
-	VrPlannerKnow(&request, &context);
-	VrPlanChoose(&context.fit, &context.own, &request.shape, VR_GOAL_THROUGHPUT,
+	VrPlannerKnow(&request, &known);
+	VrPlanChoose(&known.fit, &known.own, &request.shape, VR_GOAL_THROUGHPUT,
 				 &request.caps, &plan);
 	return plan.status == VR_PLAN_OK ? plan.batch : 0;
 }

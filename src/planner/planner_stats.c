@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/jsonb.h"
@@ -24,7 +25,7 @@
 #include "base/vr_defs.h"
 #include "planner/planner_private.h"
 
-/* Longer targets are counted together with those that begin alike. */
+/* Longer targets are counted together with the first that begins alike. */
 #define STATS_TARGET_LEN 128
 
 /* More than so many kinds of plans in one session are not counted. */
@@ -48,10 +49,15 @@ static HTAB *stats_session = NULL;
 static void
 stats_key(StatsKey *key, int op, const char *target, int bucket)
 {
+	size_t len = strlen(target);
+
+	/* Whole characters, for views show it. */
+	if (len >= STATS_TARGET_LEN)
+		len = pg_mbcliplen(target, (int) len, STATS_TARGET_LEN - 1);
 	memset(key, 0, sizeof(StatsKey));
 	key->op = op;
 	key->bucket = bucket;
-	strlcpy(key->target, target, sizeof(key->target));
+	memcpy(key->target, target, len);
 }
 
 /*
@@ -204,8 +210,10 @@ stats_put(ReturnSetInfo *rsinfo, int op, const char *target,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* Adds what this session counted for cells of (op, target) and not yet stored,
- * making cells for those that have none. */
+/*
+ * Adds what this session counted for cells of (op, target) and not yet stored,
+ * making cells for those that have none.
+ */
 static void
 stats_merge_session(int op, const char *target, VrPlannerState *state)
 {
@@ -213,8 +221,6 @@ stats_merge_session(int op, const char *target, VrPlannerState *state)
 	StatsEntry *entry;
 	StatsKey key;
 
-	if (stats_session == NULL)
-		return;
 	stats_key(&key, op, target, 0);
 	hash_seq_init(&scan, stats_session);
 	while ((entry = hash_seq_search(&scan)) != NULL)
@@ -223,29 +229,57 @@ stats_merge_session(int op, const char *target, VrPlannerState *state)
 					  &entry->stats);
 }
 
-/* Pairs of (operation, target) that have cells here or in the session. */
+/* A pair of (operation, target) that has cells here or in the session. */
 typedef struct StatsPair
 {
 	int op;
 	char *target;
+	bool in_session;
 } StatsPair;
 
-static List *
-stats_add_pair(List *pairs, int op, const char *target)
+static StatsPair *
+stats_add_pair(List **pairs, int op, const char *target)
 {
-	ListCell *lc;
-	StatsPair *pair;
+	StatsPair *pair = palloc0(sizeof(StatsPair));
 
-	foreach (lc, pairs)
-	{
-		pair = lfirst(lc);
-		if (pair->op == op && strcmp(pair->target, target) == 0)
-			return pairs;
-	}
-	pair = palloc(sizeof(StatsPair));
 	pair->op = op;
 	pair->target = pstrdup(target);
-	return lappend(pairs, pair);
+	*pairs = lappend(*pairs, pair);
+	return pair;
+}
+
+/*
+ * Marks the pair of each entry of the session, the first if there are several
+ * of so long a target; adds those that are missing.
+ */
+static void
+stats_add_session(List **pairs)
+{
+	HASH_SEQ_STATUS scan;
+	StatsEntry *entry;
+
+	hash_seq_init(&scan, stats_session);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		StatsPair *found = NULL;
+		ListCell *lc;
+
+		foreach (lc, *pairs)
+		{
+			StatsPair *pair = lfirst(lc);
+			StatsKey key;
+
+			stats_key(&key, pair->op, pair->target, entry->key.bucket);
+			if (memcmp(&key, &entry->key, sizeof(StatsKey)) == 0)
+			{
+				found = pair;
+				break;
+			}
+		}
+		if (found == NULL)
+			found = stats_add_pair(pairs, entry->key.op, entry->key.target);
+		found->in_session = true;
+	}
 }
 
 PG_FUNCTION_INFO_V1(vr_planner_cells);
@@ -272,17 +306,10 @@ vr_planner_cells(PG_FUNCTION_ARGS)
 		int op = VrOpLookup(SPI_getvalue(tuple, desc, 1));
 
 		if (op >= 0)
-			pairs = stats_add_pair(pairs, op, SPI_getvalue(tuple, desc, 2));
+			stats_add_pair(&pairs, op, SPI_getvalue(tuple, desc, 2));
 	}
 	if (stats_session != NULL)
-	{
-		HASH_SEQ_STATUS scan;
-		StatsEntry *entry;
-
-		hash_seq_init(&scan, stats_session);
-		while ((entry = hash_seq_search(&scan)) != NULL)
-			pairs = stats_add_pair(pairs, entry->key.op, entry->key.target);
-	}
+		stats_add_session(&pairs);
 	foreach (lc, pairs)
 	{
 		StatsPair *pair = lfirst(lc);
@@ -290,7 +317,8 @@ vr_planner_cells(PG_FUNCTION_ARGS)
 
 		VrPlannerReadState(vr_op_traits[pair->op].name, pair->target, false,
 						   &state);
-		stats_merge_session(pair->op, pair->target, &state);
+		if (pair->in_session)
+			stats_merge_session(pair->op, pair->target, &state);
 		for (int i = 0; i < state.count; i++)
 		{
 			VrModel pool;
