@@ -21,6 +21,16 @@ WHERE NOT EXISTS (SELECT FROM pg_description d
 						   AND o.objid = pg_opclass.oid))
 ORDER BY object COLLATE "C";
 
+-- So has every column, and the role.
+SELECT object, attname FROM member
+JOIN pg_class c ON classid = 'pg_class'::regclass AND c.oid = objid
+	OR classid = 'pg_type'::regclass AND c.reltype = objid
+JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0
+WHERE relkind IN ('r', 'v', 'c') AND col_description(c.oid, attnum) IS NULL
+ORDER BY object COLLATE "C", attnum;
+SELECT rolname FROM pg_roles
+WHERE rolname LIKE 'vecrecall%' AND shobj_description(oid, 'pg_authid') IS NULL;
+
 -- Functions of C have our prefix: a backend binds such names globally.
 SELECT object, prosrc FROM member JOIN pg_proc p ON p.oid = objid
 WHERE classid = 'pg_proc'::regclass

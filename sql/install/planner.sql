@@ -8,6 +8,14 @@ EXCEPTION WHEN duplicate_object OR unique_violation THEN
 	NULL;	-- another database of this cluster has made it
 END
 $$;
+DO $$
+BEGIN
+	IF pg_catalog.shobj_description('vecrecall_planner'::pg_catalog.regrole, 'pg_authid') IS NULL THEN
+		COMMENT ON ROLE vecrecall_planner IS
+			'may record batches for the planner of vecrecall, run jobs, train, reset, and see what was learned';
+	END IF;
+END
+$$;
 GRANT USAGE ON SCHEMA vecrecall TO vecrecall_planner;
 
 CREATE TABLE vecrecall.batch_history (
@@ -34,10 +42,23 @@ CREATE INDEX batch_history_pending ON vecrecall.batch_history (op, target)
 	WHERE pending;
 COMMENT ON TABLE vecrecall.batch_history IS
 	'batches as they were carried out, kept to vecrecall.planner_history_limit rows';
-COMMENT ON COLUMN vecrecall.batch_history.work IS
-	'work per row relative to the usual, where it differs';
-COMMENT ON COLUMN vecrecall.batch_history.pending IS
-	'not yet learned from: another transaction was learning at the time';
+COMMENT ON COLUMN vecrecall.batch_history.id IS 'number, as batch_record returns it';
+COMMENT ON COLUMN vecrecall.batch_history.at IS 'when it was recorded';
+COMMENT ON COLUMN vecrecall.batch_history.op IS 'operation: copy, insert, embed_http, embed_local, knn_exact, index_build or train';
+COMMENT ON COLUMN vecrecall.batch_history.target IS 'what the cost depends on besides: a table, a provider';
+COMMENT ON COLUMN vecrecall.batch_history.dim IS 'dimensions of the vectors';
+COMMENT ON COLUMN vecrecall.batch_history.batch_size IS 'rows that were planned';
+COMMENT ON COLUMN vecrecall.batch_history.concurrency IS 'batches that ran at once';
+COMMENT ON COLUMN vecrecall.batch_history.rows IS 'rows that were done';
+COMMENT ON COLUMN vecrecall.batch_history.elapsed_ms IS 'time of the batch';
+COMMENT ON COLUMN vecrecall.batch_history.ok IS 'whether it went well';
+COMMENT ON COLUMN vecrecall.batch_history.tokens IS 'tokens of all rows';
+COMMENT ON COLUMN vecrecall.batch_history.mem_bytes IS 'memory that it took';
+COMMENT ON COLUMN vecrecall.batch_history.sqlstate IS 'SQLSTATE or HTTP status of a failure';
+COMMENT ON COLUMN vecrecall.batch_history.plan_id IS 'a number that the caller has for its plan';
+COMMENT ON COLUMN vecrecall.batch_history.slo_ms IS 'the objective that the time was to meet';
+COMMENT ON COLUMN vecrecall.batch_history.work IS 'work per row relative to the usual, where it differs';
+COMMENT ON COLUMN vecrecall.batch_history.pending IS 'not yet learned from: another transaction was learning at the time';
 COMMENT ON INDEX vecrecall.batch_history_target IS
 	'for planner_train and planner_evaluate';
 COMMENT ON INDEX vecrecall.batch_history_pending IS
@@ -58,8 +79,15 @@ CREATE TABLE vecrecall.planner_state (
 ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE vecrecall.planner_state IS
 	'what was learned, in the planner''s own form; vecrecall.planner_models shows it';
-COMMENT ON COLUMN vecrecall.planner_state.dim_bucket IS
-	'dimensions from 2^dim_bucket on; -1 holds the ceiling of the target';
+COMMENT ON COLUMN vecrecall.planner_state.op IS 'operation: copy, insert, embed_http, embed_local, knn_exact, index_build or train';
+COMMENT ON COLUMN vecrecall.planner_state.target IS 'what the cost depends on besides: a table, a provider';
+COMMENT ON COLUMN vecrecall.planner_state.dim_bucket IS 'dimensions from 2^dim_bucket on; -1 holds the ceiling of the target';
+COMMENT ON COLUMN vecrecall.planner_state.model IS 'what is known of the costs, in a layout of its own';
+COMMENT ON COLUMN vecrecall.planner_state.stats IS 'how often was planned, and how fast';
+COMMENT ON COLUMN vecrecall.planner_state.ceiling_batch IS 'batches are kept to this size after failures';
+COMMENT ON COLUMN vecrecall.planner_state.ceiling_concurrency IS 'batches at once are kept to this number';
+COMMENT ON COLUMN vecrecall.planner_state.ceiling_clean IS 'batches near the ceiling that went well since it last moved';
+COMMENT ON COLUMN vecrecall.planner_state.updated IS 'when this last changed';
 
 CREATE TABLE vecrecall.batch_job (
 	job text PRIMARY KEY,
@@ -81,6 +109,21 @@ CREATE TABLE vecrecall.batch_job (
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE vecrecall.batch_job IS
 	'jobs of vecrecall.run_batches, with the key to go on from';
+COMMENT ON COLUMN vecrecall.batch_job.job IS 'name, of which there is one job';
+COMMENT ON COLUMN vecrecall.batch_job.op IS 'operation: copy, insert, embed_http, embed_local, knn_exact, index_build or train';
+COMMENT ON COLUMN vecrecall.batch_job.target IS 'what the cost depends on besides: a table, a provider';
+COMMENT ON COLUMN vecrecall.batch_job.item_query IS 'the query of its items';
+COMMENT ON COLUMN vecrecall.batch_job.statement IS 'what is run with the arrays of a batch';
+COMMENT ON COLUMN vecrecall.batch_job.state IS 'running, done, cancelled or failed; a crash leaves running';
+COMMENT ON COLUMN vecrecall.batch_job.message IS 'of the error that ended it';
+COMMENT ON COLUMN vecrecall.batch_job.last_key IS 'key of the last item done, as text';
+COMMENT ON COLUMN vecrecall.batch_job.items IS 'items done';
+COMMENT ON COLUMN vecrecall.batch_job.batches IS 'batches done';
+COMMENT ON COLUMN vecrecall.batch_job.batch_size IS 'size of the last batch as planned';
+COMMENT ON COLUMN vecrecall.batch_job.role IS 'who called it last';
+COMMENT ON COLUMN vecrecall.batch_job.pid IS 'process that carries it out';
+COMMENT ON COLUMN vecrecall.batch_job.started IS 'when it was first called';
+COMMENT ON COLUMN vecrecall.batch_job.updated IS 'when it last came on';
 
 CREATE TABLE vecrecall.audit_log (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -93,6 +136,13 @@ CREATE TABLE vecrecall.audit_log (
 );
 COMMENT ON TABLE vecrecall.audit_log IS
 	'what vecrecall.audit says is to be told, append only';
+COMMENT ON COLUMN vecrecall.audit_log.id IS 'number';
+COMMENT ON COLUMN vecrecall.audit_log.at IS 'when';
+COMMENT ON COLUMN vecrecall.audit_log.role IS 'who';
+COMMENT ON COLUMN vecrecall.audit_log.action IS 'plan, record, train, reset, ceiling, job, or the state that a job ended in';
+COMMENT ON COLUMN vecrecall.audit_log.op IS 'operation';
+COMMENT ON COLUMN vecrecall.audit_log.target IS 'target';
+COMMENT ON COLUMN vecrecall.audit_log.detail IS 'what else there is to say';
 
 SELECT pg_catalog.pg_extension_config_dump('vecrecall.batch_history', '');
 SELECT pg_catalog.pg_extension_config_dump('vecrecall.batch_history_id_seq', '');
@@ -126,6 +176,19 @@ CREATE TYPE vecrecall.batch_plan AS (
 );
 COMMENT ON TYPE vecrecall.batch_plan IS
 	'a batch size with what is expected of it, what bounds it, and where it comes from';
+COMMENT ON COLUMN vecrecall.batch_plan.batch_size IS 'rows per batch';
+COMMENT ON COLUMN vecrecall.batch_plan.batches IS 'batches for all items';
+COMMENT ON COLUMN vecrecall.batch_plan.concurrency IS 'batches at once';
+COMMENT ON COLUMN vecrecall.batch_plan.est_batch_ms IS 'expected time of a batch';
+COMMENT ON COLUMN vecrecall.batch_plan.est_p95_ms IS 'time that 95 of 100 batches keep within';
+COMMENT ON COLUMN vecrecall.batch_plan.est_total_ms IS 'expected time of all items';
+COMMENT ON COLUMN vecrecall.batch_plan.est_rows_per_s IS 'expected throughput, of all batches at once';
+COMMENT ON COLUMN vecrecall.batch_plan.est_mem_bytes IS 'memory, of all batches at once';
+COMMENT ON COLUMN vecrecall.batch_plan.bound_by IS 'what keeps the batch from being larger: knee, memory, latency, lease, provider, tokens, items, ceiling or growth';
+COMMENT ON COLUMN vecrecall.batch_plan.source IS 'prior (shipped), model (learned), explore or ceiling';
+COMMENT ON COLUMN vecrecall.batch_plan.confidence IS 'from 0 for nothing known to 1';
+COMMENT ON COLUMN vecrecall.batch_plan.model_version IS 'observations that the plan is made from';
+COMMENT ON COLUMN vecrecall.batch_plan.detail IS 'what was assumed and learned, the seed, and whether the objective is met';
 
 -- Plans. Not for parallel queries only because vecrecall.audit = all writes.
 
@@ -228,6 +291,29 @@ CREATE VIEW vecrecall.planner_models AS
 	FROM vecrecall._planner_cells() WHERE updated IS NOT NULL;
 COMMENT ON VIEW vecrecall.planner_models IS
 	'learned costs: milliseconds per batch, microseconds per row, nanoseconds per row and dimension, microseconds per token';
+COMMENT ON COLUMN vecrecall.planner_models.op IS 'operation';
+COMMENT ON COLUMN vecrecall.planner_models.target IS 'target';
+COMMENT ON COLUMN vecrecall.planner_models.dim_from IS 'fewest dimensions of the cell';
+COMMENT ON COLUMN vecrecall.planner_models.dim_to IS 'and the most';
+COMMENT ON COLUMN vecrecall.planner_models.observations IS 'batches that were learned from';
+COMMENT ON COLUMN vecrecall.planner_models.batch_ms IS 'milliseconds of each batch, whatever its size';
+COMMENT ON COLUMN vecrecall.planner_models.row_us IS 'microseconds of each row';
+COMMENT ON COLUMN vecrecall.planner_models.dim_ns IS 'nanoseconds of each row and dimension';
+COMMENT ON COLUMN vecrecall.planner_models.token_us IS 'microseconds of each token';
+COMMENT ON COLUMN vecrecall.planner_models.spill_us IS 'microseconds of each row once a tile leaves the second-level cache';
+COMMENT ON COLUMN vecrecall.planner_models.sigma IS 'contention of batches that run at once (universal scalability law)';
+COMMENT ON COLUMN vecrecall.planner_models.kappa IS 'coherence, likewise';
+COMMENT ON COLUMN vecrecall.planner_models.noise IS 'relative standard deviation of the time of a batch';
+COMMENT ON COLUMN vecrecall.planner_models.r95 IS 'actual over expected time that 95 of 100 batches keep within';
+COMMENT ON COLUMN vecrecall.planner_models.mape IS 'mean relative error of the expected time';
+COMMENT ON COLUMN vecrecall.planner_models.tokens_per_row IS 'mean number';
+COMMENT ON COLUMN vecrecall.planner_models.memory_ratio IS 'memory taken over memory shipped, at worst';
+COMMENT ON COLUMN vecrecall.planner_models.smallest IS 'smallest batch that went well';
+COMMENT ON COLUMN vecrecall.planner_models.biggest IS 'and the biggest';
+COMMENT ON COLUMN vecrecall.planner_models.failures IS 'batches that failed';
+COMMENT ON COLUMN vecrecall.planner_models.ceiling_batch IS 'batches of the target are kept to this size after failures';
+COMMENT ON COLUMN vecrecall.planner_models.ceiling_concurrency IS 'batches at once are kept to this number';
+COMMENT ON COLUMN vecrecall.planner_models.updated IS 'when this last changed';
 
 CREATE VIEW vecrecall.planner_stats AS
 	SELECT op, target, dim_from, dim_to, plans, p50_ms, p95_ms, from_prior,
@@ -235,6 +321,18 @@ CREATE VIEW vecrecall.planner_stats AS
 	FROM vecrecall._planner_cells() WHERE plans > 0;
 COMMENT ON VIEW vecrecall.planner_stats IS
 	'how often was planned, the time of planning in milliseconds, where plans came from, and the share of throughput given away';
+COMMENT ON COLUMN vecrecall.planner_stats.op IS 'operation';
+COMMENT ON COLUMN vecrecall.planner_stats.target IS 'target';
+COMMENT ON COLUMN vecrecall.planner_stats.dim_from IS 'fewest dimensions of the cell';
+COMMENT ON COLUMN vecrecall.planner_stats.dim_to IS 'and the most';
+COMMENT ON COLUMN vecrecall.planner_stats.plans IS 'plans made';
+COMMENT ON COLUMN vecrecall.planner_stats.p50_ms IS 'median time of a plan';
+COMMENT ON COLUMN vecrecall.planner_stats.p95_ms IS '95th percentile of it';
+COMMENT ON COLUMN vecrecall.planner_stats.from_prior IS 'plans from what is shipped';
+COMMENT ON COLUMN vecrecall.planner_stats.from_model IS 'from what was learned';
+COMMENT ON COLUMN vecrecall.planner_stats.from_explore IS 'that tried something else';
+COMMENT ON COLUMN vecrecall.planner_stats.from_ceiling IS 'bound by earlier failures';
+COMMENT ON COLUMN vecrecall.planner_stats.regret IS 'mean share of throughput that recorded batches gave away';
 
 CREATE VIEW vecrecall.batch_progress AS
 	SELECT job, op, target, state, message, items, batches, batch_size,
@@ -244,6 +342,20 @@ CREATE VIEW vecrecall.batch_progress AS
 	FROM vecrecall.batch_job;
 COMMENT ON VIEW vecrecall.batch_progress IS
 	'how far the jobs of vecrecall.run_batches have come';
+COMMENT ON COLUMN vecrecall.batch_progress.job IS 'name';
+COMMENT ON COLUMN vecrecall.batch_progress.op IS 'operation: copy, insert, embed_http, embed_local, knn_exact, index_build or train';
+COMMENT ON COLUMN vecrecall.batch_progress.target IS 'what the cost depends on besides: a table, a provider';
+COMMENT ON COLUMN vecrecall.batch_progress.state IS 'running, done, cancelled or failed; a crash leaves running';
+COMMENT ON COLUMN vecrecall.batch_progress.message IS 'of the error that ended it';
+COMMENT ON COLUMN vecrecall.batch_progress.last_key IS 'key of the last item done, as text';
+COMMENT ON COLUMN vecrecall.batch_progress.items IS 'items done';
+COMMENT ON COLUMN vecrecall.batch_progress.batches IS 'batches done';
+COMMENT ON COLUMN vecrecall.batch_progress.batch_size IS 'size of the last batch as planned';
+COMMENT ON COLUMN vecrecall.batch_progress.role IS 'who called it last';
+COMMENT ON COLUMN vecrecall.batch_progress.pid IS 'process that carries it out';
+COMMENT ON COLUMN vecrecall.batch_progress.started IS 'when it was first called';
+COMMENT ON COLUMN vecrecall.batch_progress.updated IS 'when it last came on';
+COMMENT ON COLUMN vecrecall.batch_progress.rows_per_s IS 'items done per second between the two';
 
 REVOKE EXECUTE ON FUNCTION
 	vecrecall.batch_record(text, text, integer, bigint, integer, bigint, float8, boolean, bigint, bigint, text, bigint, float8),
