@@ -142,7 +142,7 @@ BEGIN
 	b := update_buffers('id BETWEEN 1001 AND 1200');
 	next := CASE WHEN b <= 15 THEN 'few' ELSE b::text END;
 	b := update_buffers('id % 37 = 5 AND id <= 1000');
-	apart := CASE WHEN b <= CASE WHEN storage = 'plain' THEN 200 WHEN class = 'vector_ip_ops' THEN 100 ELSE 30 END THEN 'few' ELSE b::text END;
+	apart := CASE WHEN b <= CASE WHEN storage = 'plain' THEN 100 WHEN class = 'vector_ip_ops' THEN 100 ELSE 30 END THEN 'few' ELSE b::text END;
 	DROP INDEX u_i;
 END
 $$;

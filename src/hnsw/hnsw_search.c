@@ -913,7 +913,7 @@ uint32
 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 {
 	int l;
-	int also = VrHnswAlso(s->store->idx->form);
+	int also = s->equal ? 1 : VrHnswAlso(s->store->idx->form);
 	bool copies = s->keep_copies;
 	bool resumable = s->resumable;
 	/* What a live record leads to is there; an old entry's way may be gone. */
