@@ -44,7 +44,7 @@ my @indexes = (
 	{ table => 'h', name => 'h_cos', expr => 'v', op => '<=>', class => 'halfvec_cosine_ops', more => ', g', attrs => ['g'],
 		skip => 'l2_norm(v) = 0', quantised => 1 },
 	{ table => 'h', name => 'h_l1', expr => 'v', op => '<+>', class => 'halfvec_l1_ops', more => ', n', attrs => ['n'] },
-	{ table => 's', name => 's_l2', expr => 'v', op => '<->', class => 'sparsevec_l2_ops', more => '', floor => 0.7, unreached => .3 },
+	{ table => 's', name => 's_l2', expr => 'v', op => '<->', class => 'sparsevec_l2_ops', more => '', floor => 0.7 },
 	{ table => 's', name => 's_ip', expr => 'v', op => '<#>', class => 'sparsevec_ip_ops', more => '', floor => 0.5 },
 	{ table => 's', name => 's_cos', expr => 'v', op => '<=>', class => 'sparsevec_cosine_ops', more => ', k', attrs => ['k'],
 		skip => 'l2_norm(v) = 0', floor => 0.6 },
