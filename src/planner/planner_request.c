@@ -295,6 +295,9 @@ vr_check_keys(PG_FUNCTION_ARGS)
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_BOOL(true);
+	if (PG_ARGISNULL(2))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("argument \"%s\" must not be null", "allowed")));
 	object = PG_GETARG_JSONB_P(0);
 	list = request_array_list(PG_GETARG_ARRAYTYPE_P(2), &names, &count);
 	choice = JB_ROOT_IS_ARRAY(object) && !JB_ROOT_IS_SCALAR(object);
