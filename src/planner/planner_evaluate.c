@@ -346,7 +346,7 @@ vr_planner_evaluate(PG_FUNCTION_ARGS)
 			VrModelFit(record.op, &cell->model, &pool, &fit);
 			error += fabs(
 				VrFitSeconds(&fit, &shape, record.rows, record.concurrency) /
-					VrRecordSeconds(&record) -
+					Max(VrRecordSeconds(&record), 1e-9) -
 				1);
 			predicted++;
 		}

@@ -78,6 +78,18 @@
 #define NOISE_FLOOR 0.02
 #define NOISE_CEILING 1.0
 
+/*
+ * What is beyond these is taken for these, so that no square and no quotient of
+ * them leaves the range of numbers: a thousand million rows, some thirty years.
+ */
+#define MOST_ROWS 1e9
+#define MOST_CONCURRENCY 65536
+#define MOST_SECONDS 1e9
+#define LEAST_SECONDS 1e-9
+#define MOST_TOKENS_PER_ROW 1e9
+#define MOST_WORK 1e9
+#define MOST_MEMORY_RATIO 1e6
+
 /* Ratio of standard to mean absolute deviation, of a normal variable. */
 #define MAD_TO_SD 1.2533
 
@@ -273,7 +285,7 @@ static void
 model_features(const VrOpTraits *traits, const VrShape *shape,
 			   double tokens_per_row, double batch, double *x)
 {
-	double work = shape->work > 0 ? shape->work : 1;
+	double work = shape->work > 0 ? Min(shape->work, MOST_WORK) : 1;
 	double set = batch * 4.0 * shape->dim;
 
 	/* What a tile costs besides its rows is a pass over the data: work, too. */
@@ -487,8 +499,9 @@ model_contention(const VrFit *fit, int n)
 static double
 model_tokens(const VrFit *fit, const VrShape *shape)
 {
-	return shape->tokens_per_row > 0 ? shape->tokens_per_row
-									 : fit->tokens_per_row;
+	return shape->tokens_per_row > 0
+			   ? Min(shape->tokens_per_row, MOST_TOKENS_PER_ROW)
+			   : fit->tokens_per_row;
 }
 
 /*
@@ -713,9 +726,13 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 {
 	VrFit fit;
 	double x[VR_COEFS];
-	int n = Max(outcome->concurrency, 1);
-	double batch = (double) outcome->batch;
-	double tokens_per_row = outcome->tokens > 0 ? outcome->tokens / batch : 0;
+	int n = Min(Max(outcome->concurrency, 1), MOST_CONCURRENCY);
+	double batch = Min((double) outcome->batch, MOST_ROWS);
+	double seconds = Min(Max(outcome->seconds, LEAST_SECONDS), MOST_SECONDS);
+	double tokens_seen = outcome->tokens > 0
+							 ? Min(outcome->tokens / batch, MOST_TOKENS_PER_ROW)
+							 : 0;
+	double tokens_per_row = tokens_seen;
 	double lone;
 	double contention;
 	double log_ratio;
@@ -740,7 +757,7 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 		var_usl = model_contention_variance(&fit, n) + doubt * doubt;
 	}
 	var_noise = fit.noise * fit.noise;
-	log_ratio = log(Max(outcome->seconds, 1e-9) / (lone * contention));
+	log_ratio = log(seconds / (lone * contention));
 	left = log_ratio - log(model_local_factor(&fit, batch));
 	credible = model_credible(own, left / sqrt(var_noise + var_lone + var_usl));
 	if (own->weight >= DRIFT_WEIGHT && VrModelUnsettled(own))
@@ -753,19 +770,18 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	 */
 	if (credible)
 	{
-		double scale = fabs(log_ratio) > OUTLIER * fit.noise
-						   ? outcome->seconds / contention
-						   : lone;
+		double scale =
+			fabs(log_ratio) > OUTLIER * fit.noise ? seconds / contention : lone;
 
 		/* What fraction of its asymptote such a batch has of throughput. */
 		double share = Max(
 			1 - x[VR_COEF_BATCH] * fit.coef[VR_COEF_BATCH] / lone, SMALL_SHARE);
 
-		model_accumulate(own, x, outcome->seconds / contention,
+		model_accumulate(own, x, seconds / contention,
 						 share * share * var_noise / (var_noise + var_usl) /
 							 (scale * scale));
 		if (n > 1)
-			model_accumulate_usl(own, n, outcome->seconds / lone - 1,
+			model_accumulate_usl(own, n, seconds / lone - 1,
 								 var_noise / (var_noise + var_lone) /
 									 (contention * contention));
 	}
@@ -790,7 +806,7 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 	if (own->count == YOUNG)
 		own->drift = 0; /* what was cold start */
 	if (outcome->tokens > 0)
-		own->tokens_per_row += (outcome->tokens / batch - own->tokens_per_row) *
+		own->tokens_per_row += (tokens_seen - own->tokens_per_row) *
 							   Max(1 / own->count, 1 - FORGETTING);
 	if (outcome->mem_bytes > 0)
 	{
@@ -799,7 +815,8 @@ VrModelFold(VrPlannerOp op, VrModel *own, const VrModel *pool,
 			batch * (fit.traits->mem_row + fit.traits->mem_dim * shape->dim);
 
 		own->mem_ratio =
-			Max(own->mem_ratio * FORGETTING, outcome->mem_bytes / shipped);
+			Max(own->mem_ratio * FORGETTING,
+				Min(outcome->mem_bytes / shipped, MOST_MEMORY_RATIO));
 	}
 	own->biggest_ok = Max(own->biggest_ok, batch);
 	if (own->smallest_ok == 0 || batch < own->smallest_ok)

@@ -89,12 +89,15 @@ model_nonnegative_fit(void)
 	unit_ok(ok, "coefficients stay finite and non-negative");
 }
 
-/* Whatever is fed, nothing becomes NaN or infinite. */
+/* Whatever is fed, and asked, nothing becomes NaN or infinite. */
 static void
 model_extremes(void)
 {
-	static const double seconds[] = {1e-12, 1e-9, 1e-3, 1, 1e6, 1e12};
-	bool ok = true;
+	static const double seconds[] = {1e-303, 1e-12, 1e-9,  1e-3,
+									 1,      1e6,   1e297, 1e303};
+	static const double rows[] = {1, 7, 1e3, 1e6, 1e9, 9e18};
+	bool finite = true;
+	bool sure = true;
 
 	for (int op = 0; op < VR_OP_COUNT; op++)
 	{
@@ -105,19 +108,33 @@ model_extremes(void)
 		for (int i = 0; i < 2000; i++)
 		{
 			VrFit fit;
+			VrShape shape = {0};
+			VrOutcome outcome = {0};
+			double batch = rows[unit_random() % lengthof(rows)];
+			int n = 1 + (int) (unit_random() % 2147483647);
 
-			model_feed(op, &model, NULL, 1 + unit_random() % 16000,
-					   1 + unit_random() % 2000000000, 1 + unit_random() % 1000,
-					   seconds[unit_random() % lengthof(seconds)], 1);
+			shape.dim = 1 + unit_random() % 16000;
+			shape.cache_bytes = 1048576;
+			shape.work = rows[unit_random() % lengthof(rows)];
+			outcome.batch = (int64) batch;
+			outcome.concurrency = unit_random() % 2 ? n : 1;
+			outcome.seconds = seconds[unit_random() % lengthof(seconds)];
+			outcome.tokens = unit_random() % 2 ? 9e18 : 0;
+			outcome.mem_bytes = unit_random() % 2 ? 9e18 : 0;
+			VrModelFold(op, &model, NULL, &shape, &outcome);
 			VrModelFit(op, &model, NULL, &fit);
 			for (int j = 0; j < VR_COEFS; j++)
-				ok = ok && isfinite(fit.coef[j]) && fit.coef[j] >= 0;
-			ok = ok && isfinite(fit.noise) && isfinite(fit.r95);
+				finite = finite && isfinite(fit.coef[j]) && fit.coef[j] >= 0;
+			finite = finite && isfinite(fit.noise) && isfinite(fit.r95);
+			shape.tokens_per_row = unit_random() % 2 ? 1e300 : 0;
+			sure = sure && isfinite(VrFitSeconds(&fit, &shape, batch, n)) &&
+				   isfinite(VrFitVariance(&fit, &shape, batch, n));
 		}
 		for (int i = 0; i < VR_MODEL_DOUBLES; i++)
-			ok = ok && isfinite(doubles[i]);
+			finite = finite && isfinite(doubles[i]);
 	}
-	unit_ok(ok, "no NaN from wild times");
+	unit_ok(finite, "no NaN from wild times");
+	unit_ok(sure, "nor in what is expected of wild batches");
 }
 
 static void
