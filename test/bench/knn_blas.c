@@ -1,7 +1,8 @@
 /*
  * knn_blas.c
- *		GFLOP/s of products: of the tiles of a batch search, and of the square
- *		matrices that OpenBLAS is best at. knn.sh runs it.
+ *		What a batch search is measured by, which knn.sh runs: GFLOP/s of
+ *		products, of its tiles and of the square matrices that OpenBLAS is best
+ *		at; and how long one core takes to read vectors at all.
  */
 #include "c.h"
 
@@ -11,6 +12,7 @@
 #include <time.h>
 
 #include "blas/blas.h"
+#include "distance/distance.h"
 
 #undef printf
 #undef fprintf
@@ -53,6 +55,41 @@ gflops(const VrBlas *blas, int na, int nb, int dim, int runs)
 	return 2.0 * na * nb * dim / best / 1e9;
 }
 
+/*
+ * Milliseconds to read so many floats, each once, by the kernel that does least
+ * with them. The best of many, when a last level of the cache may have all; or,
+ * if cold, after each time as much was written as no cache has.
+ */
+static double
+read_time(int n, bool cold)
+{
+	const size_t others_bytes = (size_t) 512 << 20;
+	float *x = calloc(n, sizeof(float));
+	char *others = malloc(others_bytes);
+	volatile float result;
+	double best = 1e9;
+	int i;
+
+	for (i = 0; i < n; i++)
+		x[i] = (float) (i % 13);
+	for (i = 0; i < 11; i++)
+	{
+		double t;
+
+		if (cold)
+			memset(others, i, others_bytes);
+		t = now();
+		result = VrDistance->ip_f32(n, x, x);
+		t = now() - t;
+		(void) result;
+		if (t < best)
+			best = t;
+	}
+	free(x);
+	free(others);
+	return best * 1000;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -76,5 +113,10 @@ main(int argc, char **argv)
 		printf("256 queries x 1024 rows x %d: %.1f GFLOP/s, %.0f %%\n", dim,
 			   tile, 100 * tile / peak);
 	}
+	VrDistanceInit();
+	printf(
+		"10,000 x 1536 floats read by one core: %.1f ms, from memory that no "
+		"cache has %.1f ms\n",
+		read_time(10000 * 1536, false), read_time(10000 * 1536, true));
 	return 0;
 }
