@@ -86,6 +86,39 @@ FROM unnest('{l2,ip,cosine}'::text[]) metric;
 SELECT metric, ways_check('ways_sample', metric, (SELECT array_agg(v) FROM (SELECT v FROM ways_sample WHERE vector_norm(v) < 20 ORDER BY id LIMIT 40) x), 200)
 FROM unnest('{l2,cosine}'::text[]) metric;
 
+-- Wide rows in their pages, which few queries take several at a time, among
+-- rows that are dead, null, of a transaction that failed, and not yet committed.
+CREATE TABLE ways_row (id int PRIMARY KEY, v vector);
+ALTER TABLE ways_row ALTER v SET STORAGE plain;
+INSERT INTO ways_row SELECT i, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 600) j)::vector
+FROM generate_series(1, 500) i;
+INSERT INTO ways_row SELECT i, NULL FROM generate_series(501, 520) i;
+DELETE FROM ways_row WHERE id % 5 = 0;
+UPDATE ways_row SET v = v + v WHERE id % 7 = 0;
+BEGIN;
+INSERT INTO ways_row SELECT id + 1000, v FROM ways_row;
+ROLLBACK;
+BEGIN;
+UPDATE ways_row SET v = v + v WHERE id % 11 = 0;
+SELECT metric, n, ways_check('ways_row', metric, (SELECT array_agg(v) FROM (SELECT v FROM ways_row WHERE id <= 300 ORDER BY id LIMIT n) x), 20)
+FROM unnest('{l2,ip,cosine,l1}'::text[]) metric, unnest('{1,9}'::int[]) n;
+COMMIT;
+VACUUM ways_row;
+SELECT ways_check('ways_row', 'l2', (SELECT array_agg(v) FROM ways_row WHERE id = 4), 500);
+-- A column that rows do not have yet, for the vectors and for the key.
+ALTER TABLE ways_row ADD w vector(2) DEFAULT '[3,4]', ADD k int DEFAULT 7;
+INSERT INTO ways_row VALUES (2000, NULL, '[0,0]', 8);
+SELECT key, distance, count(*) FROM vecrecall.knn_exact('ways_row', 'w', ARRAY['[0,0]']::vector[], 1000, key => 'k') GROUP BY 1, 2 ORDER BY 1;
+-- A serializable transaction has read the table for all to see.
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*) FROM vecrecall.knn_exact('ways_row', 'w', ARRAY['[0,0]']::vector[], 3);
+SELECT DISTINCT locktype, mode FROM pg_locks WHERE relation = 'ways_row'::regclass AND pid = pg_backend_pid() ORDER BY mode;
+ROLLBACK;
+-- In buffers of the session's own.
+CREATE TEMP TABLE ways_temp (id int PRIMARY KEY, v vector);
+INSERT INTO ways_temp SELECT id, v FROM ways_row;
+SELECT ways_check('ways_temp', 'l2', (SELECT array_agg(v) FROM ways_row WHERE id = 4), 500);
+
 -- Out of line: values put together from chunks as they come by. Some were
 -- updated, so that their chunks lie where there was room; another column has
 -- chunks among them; some rows are short enough for the page, or compressed.
@@ -142,4 +175,4 @@ BEGIN
 		EXECUTE format('DROP TABLE %s', tbl);
 	END LOOP;
 END $$;
-DROP TABLE ways_dims, ways_sample, ways_toast, ways_rows, ways_few;
+DROP TABLE ways_dims, ways_sample, ways_row, ways_temp, ways_toast, ways_rows, ways_few;

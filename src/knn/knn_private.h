@@ -6,8 +6,10 @@
 #define VR_KNN_PRIVATE_H
 
 #include "access/attnum.h"
+#include "access/htup_details.h"
 #include "fmgr.h"
 #include "port/atomics.h"
+#include "storage/buf.h"
 #include "storage/condition_variable.h"
 #include "utils/array.h"
 #include "utils/tuplestore.h"
@@ -325,7 +327,10 @@ typedef struct VrKnnReader
 
 extern void VrKnnReaderInit(VrKnnReader *reader, const VrKnnTable *table,
 							int dim, VrKnnRowCallback callback, void *arg);
-extern void VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key);
+/* A row whose vector is not null; isnull is the key's, and an error. */
+extern void VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key,
+						   bool isnull);
+extern void VrKnnReaderOffer(VrKnnReader *reader);
 /* The same for a key as VrKnnEntry has it, and a value that is used at once. */
 extern void VrKnnReaderValue(VrKnnReader *reader, struct varlena *value,
 							 int64 key);
@@ -343,6 +348,37 @@ extern void VrKnnReaderInitSearch(VrKnnReader *reader, const VrKnnTable *table,
 /* Feeds them to a search, with as many bytes for what the reader's budget is. */
 extern void VrKnnScan(const VrKnnTable *table, VrKnnSearch *search,
 					  int64 budget);
+
+/* ------------------------------------------- pages of a heap (knn_heap.c) */
+
+/* A pinned page, and which of its rows are visible. */
+typedef struct VrKnnPage
+{
+	Buffer buffer;
+	int count;
+	OffsetNumber visible[MaxHeapTuplesPerPage];
+} VrKnnPage;
+
+typedef struct VrKnnHeap
+{
+	struct RelationData *rel;
+	struct SnapshotData *snapshot;
+	struct BufferAccessStrategyData *strategy;
+	BlockNumber blocks;
+	BlockNumber block; /* to pin next */
+	Buffer last;       /* of the block before it */
+	Buffer ahead;      /* pinned, and not yet looked at */
+	bool trust;        /* pages that say that all of their rows are visible */
+	VrKnnPage pages[2];
+	int next; /* of these */
+} VrKnnHeap;
+
+extern bool VrKnnHeapUsable(struct RelationData *rel);
+extern void VrKnnHeapBegin(VrKnnHeap *heap, struct RelationData *rel,
+						   struct SnapshotData *snapshot);
+extern const VrKnnPage *VrKnnHeapNext(VrKnnHeap *heap);
+/* Calls back for every row of a plain table's heap. */
+extern void VrKnnHeapRead(VrKnnReader *reader, struct RelationData *rel);
 
 /* --------------------------------------- values out of line (knn_toast.c) */
 

@@ -440,6 +440,16 @@ ReaderWrongDim(VrKnnReader *reader, int dim, int64 key)
 			 errhint("Leave such rows out with a filter.")));
 }
 
+/* Offers the rows that are held. */
+void
+VrKnnReaderOffer(VrKnnReader *reader)
+{
+	if (reader->held > 0)
+		reader->several(reader->arg, reader->held, reader->held_x,
+						reader->held_keys);
+	reader->held = 0;
+}
+
 /*
  * Values lie in the page with a header of one byte if they are short, and then
  * at any address; kernels want aligned floats.
@@ -483,29 +493,13 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 	{
 		reader->held_x[reader->held] = x;
 		reader->held_keys[reader->held++] = key;
+		if (reader->held == VR_KNN_SEVERAL)
+			VrKnnReaderOffer(reader);
 	}
 	else
 		reader->callback(reader->arg, dim, x, key);
 	if (++reader->rows % SOURCE_PROGRESS_ROWS == 0)
 		VrKnnProgressReport(reader->rows);
-}
-
-void
-VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key)
-{
-	struct varlena *v = (struct varlena *) DatumGetPointer(value);
-	int64 integer = reader->table->keytype == NULL
-						? SourceKeyInteger(reader->table->key_type, key)
-						: (int64) key;
-
-	if (reader->raw != NULL)
-	{
-		reader->raw(reader->arg, value, integer);
-		reader->rows++;
-	}
-	else if (reader->toast == NULL ||
-			 !VrKnnToastDefer(reader->toast, v, integer))
-		VrKnnReaderValue(reader, v, integer);
 }
 
 static void
@@ -516,6 +510,27 @@ ReaderNullKey(VrKnnReader *reader)
 			 errmsg("the key of a row of %s is null", reader->table->name),
 			 errhint("Name a key that has none, or leave such rows out "
 					 "with a filter.")));
+}
+
+void
+VrKnnReaderRow(VrKnnReader *reader, Datum value, Datum key, bool isnull)
+{
+	struct varlena *v = (struct varlena *) DatumGetPointer(value);
+	int64 integer;
+
+	if (isnull)
+		ReaderNullKey(reader);
+	integer = reader->table->keytype == NULL
+				  ? SourceKeyInteger(reader->table->key_type, key)
+				  : (int64) key;
+	if (reader->raw != NULL)
+	{
+		reader->raw(reader->arg, value, integer);
+		reader->rows++;
+	}
+	else if (reader->toast == NULL ||
+			 !VrKnnToastDefer(reader->toast, v, integer))
+		VrKnnReaderValue(reader, v, integer);
 }
 
 /* A slot of the table itself. */
@@ -532,12 +547,8 @@ VrKnnReaderSlot(VrKnnReader *reader, TupleTableSlot *slot)
 	if (table->key == SelfItemPointerAttributeNumber)
 		key = PointerGetDatum(&slot->tts_tid);
 	else
-	{
 		key = slot_getattr(slot, table->key, &isnull);
-		if (isnull)
-			ReaderNullKey(reader);
-	}
-	VrKnnReaderRow(reader, value, key);
+	VrKnnReaderRow(reader, value, key, isnull);
 }
 
 /* ------------------------------------------------------------------ scans */
@@ -567,10 +578,7 @@ VrKnnReadScan(VrKnnReader *reader, Relation rel, TableScanDesc scan)
 				VrKnnReaderSlot(reader, slots[i]);
 		}
 		reader->holding = false;
-		if (reader->held > 0)
-			reader->several(reader->arg, reader->held, reader->held_x,
-							reader->held_keys);
-		reader->held = 0;
+		VrKnnReaderOffer(reader);
 	}
 	for (i = 0; i < n; i++)
 		ExecDropSingleTupleTableSlot(slots[i]);
@@ -580,11 +588,17 @@ static void
 SourceScanPlain(VrKnnReader *reader)
 {
 	Relation rel = table_open(reader->table->relid, NoLock);
-	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
 
 	reader->toast = VrKnnToastBegin(reader, rel, reader->budget);
-	VrKnnReadScan(reader, rel, scan);
-	table_endscan(scan);
+	if (VrKnnHeapUsable(rel))
+		VrKnnHeapRead(reader, rel);
+	else
+	{
+		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+
+		VrKnnReadScan(reader, rel, scan);
+		table_endscan(scan);
+	}
 	if (reader->toast != NULL)
 		VrKnnToastEnd(reader->toast);
 	reader->toast = NULL;
@@ -609,9 +623,7 @@ SourceReceive(TupleTableSlot *slot, DestReceiver *self)
 	if (isnull)
 		return true;
 	key = slot_getattr(slot, 1, &isnull);
-	if (isnull)
-		ReaderNullKey(reader);
-	VrKnnReaderRow(reader, value, key);
+	VrKnnReaderRow(reader, value, key, isnull);
 	return true;
 }
 

@@ -293,70 +293,32 @@ ToastChunk(VrKnnToast *toast, HeapTupleHeader tuple, uint32 length)
 	}
 }
 
-/*
- * As a scan of the server's that takes a page at a time: what is visible is
- * found out under the page's lock, and used under its pin alone.
- */
 static void
-ToastPage(VrKnnToast *toast, BlockNumber block, Snapshot snapshot,
-		  BufferAccessStrategy strategy)
+ToastScan(VrKnnToast *toast)
 {
-	Buffer buffer = ReadBufferExtended(toast->rel, MAIN_FORKNUM, block,
-									   RBM_NORMAL, strategy);
-	OffsetNumber visible[MaxHeapTuplesPerPage];
-	Page page = BufferGetPage(buffer);
-	OffsetNumber most;
-	OffsetNumber offset;
-	int count = 0;
-	int i;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	most = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
-	for (offset = FirstOffsetNumber; offset <= most; offset++)
-	{
-		ItemId item = PageGetItemId(page, offset);
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple.t_tableOid = RelationGetRelid(toast->rel);
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		tuple.t_len = ItemIdGetLength(item);
-		ItemPointerSet(&tuple.t_self, block, offset);
-		if (HeapTupleSatisfiesVisibility(&tuple, snapshot, buffer))
-			visible[count++] = offset;
-	}
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	for (i = 0; i < count; i++)
-	{
-		ItemId item = PageGetItemId(page, visible[i]);
-
-		ToastChunk(toast, (HeapTupleHeader) PageGetItem(page, item),
-				   ItemIdGetLength(item));
-	}
-	ReleaseBuffer(buffer);
-}
-
-static void
-ToastScan(VrKnnToast *toast, BlockNumber blocks)
-{
-	BufferAccessStrategy strategy =
-		blocks > NBuffers / 4 ? GetAccessStrategy(BAS_BULKREAD) : NULL;
 	VrToastSnapshotData data;
-	Snapshot snapshot = VrInitToastSnapshot(&data);
-	BlockNumber block;
+	const VrKnnPage *rows;
+	VrKnnHeap heap;
 
 	toast->value = MemoryContextAlloc(toast->context, TOAST_LONGEST);
 	toast->current = NULL;
 	toast->budget -= ToastBytes(toast->room);
 	ToastHash(toast);
-	for (block = 0; block < blocks; block++)
+	VrKnnHeapBegin(&heap, toast->rel, VrInitToastSnapshot(&data));
+	while ((rows = VrKnnHeapNext(&heap)) != NULL)
 	{
-		CHECK_FOR_INTERRUPTS();
-		ToastPage(toast, block, snapshot, strategy);
+		Page page = BufferGetPage(rows->buffer);
+		int i;
+
+		for (i = 0; i < rows->count; i++)
+		{
+			ItemId item = PageGetItemId(page, rows->visible[i]);
+
+			ToastChunk(toast, (HeapTupleHeader) PageGetItem(page, item),
+					   ItemIdGetLength(item));
+		}
+		ReleaseBuffer(rows->buffer);
 	}
-	if (strategy != NULL)
-		FreeAccessStrategy(strategy);
 }
 
 /* Reads all that was put aside. */
@@ -369,7 +331,7 @@ VrKnnToastEnd(VrKnnToast *toast)
 
 	if (toast->count > 1 &&
 		blocks / TOAST_BLOCKS_PER_VALUE <= (BlockNumber) toast->count)
-		ToastScan(toast, blocks);
+		ToastScan(toast);
 	for (i = 0; i < toast->count; i++)
 		if (toast->entries[i].filled != ToastLength(&toast->entries[i]))
 		{

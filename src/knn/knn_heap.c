@@ -1,0 +1,212 @@
+/*
+ * knn_heap.c
+ *		A heap read from its first block to its last, without the scan of the
+ *		server's: what a search takes that for is a page and which of its rows
+ *		are visible, and of a table of wide rows that is a third of the time.
+ *
+ * Blocks that were read one after another, or extended, are as a rule in
+ * buffers one after another. So a block is looked for in the buffer behind the
+ * one before, which the buffer's own tag confirms, and only then in the buffer
+ * table, where each takes two or three cache misses.
+ *
+ * Rows are those that heapgetpage() finds. Pages are not pruned; and scans that
+ * must leave traces for serializable transactions are the server's.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/vr_compat.h"
+#include "base/vr_defs.h"
+#include "knn/knn_private.h"
+
+/* So many rows of a page are worth to be fetched one by one. */
+#define HEAP_FEW 8
+
+bool
+VrKnnHeapUsable(Relation rel)
+{
+	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
+		   IsMVCCSnapshot(GetActiveSnapshot()) && !IsolationIsSerializable();
+}
+
+/* Pins the next block, or none. */
+static Buffer
+HeapPin(VrKnnHeap *heap)
+{
+	Buffer guess = heap->last + 1;
+
+	if (heap->block == heap->blocks)
+		return InvalidBuffer;
+	if (heap->last > 0 && guess <= NBuffers &&
+		VrReadRecentBuffer(heap->rel, heap->block, guess))
+	{
+		pgstat_count_buffer_read(heap->rel);
+		pgstat_count_buffer_hit(heap->rel);
+		heap->last = guess;
+	}
+	else
+		heap->last = ReadBufferExtended(heap->rel, MAIN_FORKNUM, heap->block,
+										RBM_NORMAL, heap->strategy);
+	heap->block++;
+	VR_PREFETCH(BufferGetPage(heap->last));
+	return heap->last;
+}
+
+/*
+ * Which of the rows of a page are visible: under its lock, as it must be. The
+ * beginnings of few long rows are fetched, from where on the CPU sees for
+ * itself what comes next.
+ */
+static void
+HeapLook(VrKnnHeap *heap, VrKnnPage *result, Buffer buffer)
+{
+	HeapTupleData tuple;
+	OffsetNumber most;
+	OffsetNumber offset;
+	Page page;
+	bool all;
+	int i;
+
+	result->buffer = buffer;
+	result->count = 0;
+	if (!BufferIsValid(buffer))
+		return;
+	page = BufferGetPage(buffer);
+	tuple.t_tableOid = RelationGetRelid(heap->rel);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	most = PageIsNew(page) ? 0 : PageGetMaxOffsetNumber(page);
+	all = heap->trust && PageIsAllVisible(page);
+	for (offset = FirstOffsetNumber; offset <= most; offset++)
+	{
+		ItemId item = PageGetItemId(page, offset);
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		if (!all)
+		{
+			tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+			tuple.t_len = ItemIdGetLength(item);
+			ItemPointerSet(&tuple.t_self, BufferGetBlockNumber(buffer), offset);
+			if (!HeapTupleSatisfiesVisibility(&tuple, heap->snapshot, buffer))
+				continue;
+		}
+		result->visible[result->count++] = offset;
+	}
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	for (i = 0; result->count <= HEAP_FEW && i < result->count; i++)
+		VR_PREFETCH(PageGetItem(page, PageGetItemId(page, result->visible[i])));
+}
+
+void
+VrKnnHeapBegin(VrKnnHeap *heap, Relation rel, Snapshot snapshot)
+{
+	heap->rel = rel;
+	heap->snapshot = snapshot;
+	heap->blocks = RelationGetNumberOfBlocks(rel);
+	heap->block = 0;
+	heap->last = InvalidBuffer;
+	heap->strategy =
+		heap->blocks > NBuffers / 4 ? GetAccessStrategy(BAS_BULKREAD) : NULL;
+	/* What a standby's snapshot does not see may be visible to all on a page. */
+	heap->trust = !RecoveryInProgress();
+	heap->next = 0;
+	HeapLook(heap, &heap->pages[0], HeapPin(heap));
+	heap->ahead = HeapPin(heap);
+}
+
+/*
+ * The next page, whose buffer the caller releases, or NULL after the last. Valid
+ * until the next call. The page behind it has been looked at by then, and the
+ * one behind that is pinned: so what is read has been asked for before.
+ */
+const VrKnnPage *
+VrKnnHeapNext(VrKnnHeap *heap)
+{
+	const VrKnnPage *page = &heap->pages[heap->next];
+	Buffer behind = heap->ahead;
+
+	CHECK_FOR_INTERRUPTS();
+	heap->ahead = HeapPin(heap);
+	heap->next = 1 - heap->next;
+	HeapLook(heap, &heap->pages[heap->next], behind);
+	if (BufferIsValid(page->buffer))
+		return page;
+	if (heap->strategy != NULL)
+		FreeAccessStrategy(heap->strategy);
+	heap->strategy = NULL;
+	return NULL;
+}
+
+/* Offers the rows of a page to a reader. */
+static void
+HeapRows(VrKnnHeap *heap, const VrKnnPage *rows, VrKnnReader *reader)
+{
+	const VrKnnTable *table = reader->table;
+	TupleDesc desc = RelationGetDescr(heap->rel);
+	Page page = BufferGetPage(rows->buffer);
+	BlockNumber block = BufferGetBlockNumber(rows->buffer);
+	int i;
+
+	for (i = 0; i < rows->count; i++)
+	{
+		ItemId item = PageGetItemId(page, rows->visible[i]);
+		HeapTupleData tuple;
+		bool isnull;
+		Datum value;
+
+		tuple.t_tableOid = RelationGetRelid(heap->rel);
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		tuple.t_len = ItemIdGetLength(item);
+		ItemPointerSet(&tuple.t_self, block, rows->visible[i]);
+		pgstat_count_heap_getnext(heap->rel);
+		value = heap_getattr(&tuple, table->column, desc, &isnull);
+		if (isnull)
+			continue;
+		if (table->key == SelfItemPointerAttributeNumber)
+			VrKnnReaderRow(reader, value, PointerGetDatum(&tuple.t_self),
+						   false);
+		else
+		{
+			Datum key = heap_getattr(&tuple, table->key, desc, &isnull);
+
+			VrKnnReaderRow(reader, value, key, isnull);
+		}
+	}
+}
+
+/* Rows that a reader holds lie in pages that must stay: of so many, at most. */
+void
+VrKnnHeapRead(VrKnnReader *reader, Relation rel)
+{
+	Buffer pinned[VR_KNN_SEVERAL];
+	int npinned = 0;
+	const VrKnnPage *page;
+	VrKnnHeap heap;
+
+	VrKnnHeapBegin(&heap, rel, GetActiveSnapshot());
+	pgstat_count_heap_scan(rel);
+	reader->holding = reader->several != NULL;
+	while ((page = VrKnnHeapNext(&heap)) != NULL)
+	{
+		HeapRows(&heap, page, reader);
+		pinned[npinned++] = page->buffer;
+		if (npinned == VR_KNN_SEVERAL)
+			VrKnnReaderOffer(reader);
+		if (reader->held == 0)
+			while (npinned > 0)
+				ReleaseBuffer(pinned[--npinned]);
+	}
+	VrKnnReaderOffer(reader);
+	while (npinned > 0)
+		ReleaseBuffer(pinned[--npinned]);
+	reader->holding = false;
+}
