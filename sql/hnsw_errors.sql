@@ -129,9 +129,10 @@ SELECT opcname FROM pg_opclass
 WHERE opcmethod = (SELECT oid FROM pg_am WHERE amname = 'hnsw') AND NOT amvalidate(oid);
 DROP FUNCTION my_distance;
 
--- Called by hand.
-SELECT refused('SELECT hnswhandler(NULL)');
-SELECT refused('SELECT hnsw_halfvec_support(NULL)');
+-- Called by hand: the server refuses the value, or (15.20, not 15.18) knows no
+-- function that takes it.
+SELECT left(refused('SELECT hnswhandler(NULL)'), 5) IN ('0A000', '42883') AS refused;
+SELECT left(refused('SELECT hnsw_halfvec_support(NULL)'), 5) IN ('0A000', '42883') AS refused;
 
 CREATE INDEX t_two ON t USING hnsw (v vector_l2_ops, id);
 -- What the access method says it can do.
