@@ -4,6 +4,7 @@
 #   make check    every test, on a private server
 #   make check-clients    real programs of client libraries and ORMs, all of them
 #   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
+#   make check-wal        the tests with each page compared after replay
 #   make check-asan       the tests under AddressSanitizer and UBSan
 #   make check-valgrind   the tests under valgrind: two hours
 #   make soak     random work, crashes, a standby: test/soak/README.md
@@ -19,7 +20,7 @@
 #
 # Objects may be built elsewhere: make -f /path/to/vecrecall/Makefile
 
-SELF_SERVED = demo check check-clients check-versions check-asan \
+SELF_SERVED = demo check check-clients check-versions check-wal check-asan \
 	check-valgrind soak bench setup
 TOP := $(patsubst %/,%,$(dir $(abspath $(firstword $(MAKEFILE_LIST)))))
 
@@ -44,6 +45,9 @@ check-clients:
 check-versions:
 	@$(TOP)/test/lib/setup.sh versions
 	@$(TOP)/test/lib/versions.sh $(VERSIONS)
+check-wal:
+	@$(TOP)/test/lib/setup.sh check
+	@VR_WAL=1 $(TOP)/test/lib/check.sh regress isolation tap
 check-asan check-valgrind: check-%:
 	@$(TOP)/test/lib/setup.sh $*
 	@$(TOP)/test/lib/sanitize.sh $*

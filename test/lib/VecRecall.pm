@@ -43,6 +43,9 @@ fsync = off
 autovacuum = off
 timezone = UTC
 END
+	# make check-wal: pages are compared wherever the test has them replayed.
+	$node->append_conf('postgresql.conf', "wal_consistency_checking = 'generic'")
+	  if $ENV{VR_WAL};
 	$node->append_conf('postgresql.conf', $arg{conf}) if $arg{conf};
 	$node->start;
 	$node->safe_psql('postgres', "CREATE EXTENSION $extension")

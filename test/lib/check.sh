@@ -5,6 +5,9 @@
 #   TESTS="name name"     only these tests of regress, isolation, clients and tap
 #   VR_CHECK              the folder it works in; build/check by default
 #   VR_UNIT               the target of test/unit; check by default
+#   VR_WAL=1              servers write all pages to WAL, to be compared after
+#                         replay (wal_consistency_checking); that of regress
+#                         and isolation has a standby that does so
 #
 # The sources are copied to build/check/src and built there, so that neither
 # stale objects nor another PostgreSQL version in the checkout matter. Logs
@@ -118,12 +121,49 @@ if wanted unit && [ -e test/unit/Makefile ]; then
 	cat "$src"/test/unit/ran 2>/dev/null | sed 's,^,unit/,' >>"$log/ran"
 fi
 
+# Has a standby replay what the server in folder data writes.
+start_standby()
+{
+	mkdir "$VR_WORK/standby"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$VR_WORK/standby"
+	chmod 700 "$VR_WORK/standby"
+	(cd / && vr_as "$VR_BIN/pg_basebackup" -D "$VR_WORK/standby" -R \
+		-c fast --no-sync >"$log/standby.log" 2>&1) ||
+		vr_die "no backup for a standby: $log/standby.log"
+	VR_PORT=$((PGPORT + 1)) vr_start standby -c max_prepared_transactions=10
+	export PGPORT=$((PGPORT - 1))
+}
+
+# Waits until it has: pages that differ end its replay.
+judge_standby()
+{
+	local i
+	for ((i = 0; i < 600; i++)); do
+		[ "$("$VR_BIN/psql" -AtXc 'SELECT replay_lsn >= pg_current_wal_lsn()
+			FROM pg_stat_replication')" != t ] || break
+		kill -0 "$(head -n 1 "$VR_WORK/standby/postmaster.pid")" 2>/dev/null ||
+			break
+		sleep 0.5
+	done
+	[ "$i" -lt 600 ] && "$VR_BIN/psql" -AtXqc 'SELECT 1/count(*)
+		FROM pg_stat_replication' >/dev/null 2>&1 &&
+		! grep -q 'inconsistent page found' "$VR_WORK/standby.log" &&
+		result pass replay "the standby has replayed it all" ||
+		result fail replay "the standby has replayed it all"
+	vr_stop standby
+	cp "$VR_WORK/standby.log" "$log/standby.log"
+	vr_remove standby
+}
+
 pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 if wanted regress || wanted isolation; then
 	vr_remove data
+	vr_remove standby
 	vr_start data -c shared_buffers=256MB -c max_wal_size=4GB \
 		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC \
-		-c max_prepared_transactions=10
+		-c max_prepared_transactions=10 \
+		${VR_WAL:+-c wal_consistency_checking=generic -c wal_keep_size=1GB}
+	[ -z "$VR_WAL" ] || start_standby
 fi
 if wanted regress; then
 	names=$(chosen $(ls sql/*.sql 2>/dev/null | sed 's,^sql/,,; s/\.sql$//'))
@@ -139,6 +179,7 @@ if wanted isolation; then
 		--load-extension=vecrecall $names
 fi
 if [ -e "$VR_WORK/data" ]; then
+	[ -z "$VR_WAL" ] || judge_standby
 	vr_stop data
 	cp "$VR_WORK/data.log" "$log/server.log"
 	vr_remove data

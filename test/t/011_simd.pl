@@ -32,7 +32,7 @@ for my $set (@sets)
 		--outputdir='$out' --host='@{[ $node->host ]}' --port=@{[ $node->port ]} \\
 		--dbname=$database --load-extension=vecrecall @tests 2>&1`;
 	is($?, 0, "$set: the expected results")
-	  or diag($said, -e "$out/regression.diffs" ? slurp_file("$out/regression.diffs") : '');
+	  or diag($said, -e "$out/regression.diffs" ? PostgreSQL::Test::Utils::slurp_file("$out/regression.diffs") : '');
 	is($node->safe_psql($database, $chosen), $set, "$set: chosen to the end");
 }
 $node->stop;

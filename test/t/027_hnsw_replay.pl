@@ -1,37 +1,41 @@
-# The regress tests of the hnsw index that change pages in every way, with each
-# page that WAL is written of compared after its replay on a standby.
+# The regress tests that make an hnsw index, with each page that WAL is written
+# of compared after its replay on a standby. "make check-wal" does so with all
+# tests.
 use FindBin;
 use lib "$FindBin::RealBin/../lib";
 use VecRecall;
 
-my $top = "$FindBin::RealBin/../..";
+my $source = "$FindBin::RealBin/../..";
+my @tests = map { m,/(\w+)\.sql$, } grep { PostgreSQL::Test::Utils::slurp_file($_) =~ /USING hnsw/ } glob("$source/sql/*.sql");
+cmp_ok(scalar(@tests), '>=', 20, 'tests to run: ' . join(' ', @tests));
+
 my $primary = new_node('primary',
 	init => [ allows_streaming => 1 ],
-	conf => "wal_consistency_checking = 'generic'\nlog_line_prefix = '<%e> '\nmax_wal_senders = 4\n");
+	conf => <<'END');
+wal_consistency_checking = 'generic'
+log_line_prefix = '<%e> '
+max_wal_senders = 4
+max_wal_size = 4GB
+shared_buffers = 256MB
+END
 $primary->backup('b');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'b', has_streaming => 1);
 $standby->start;
 
-$ENV{PG_ABS_SRCDIR} = $top;
-for my $test (qw(hnsw_update hnsw_duplicates hnsw_filter hnsw_sparsevec hnsw_bit))
-{
-	$primary->safe_psql('postgres', "CREATE DATABASE $test");
-	my ($rc, $out, $err) = $primary->psql($test,
-		"CREATE EXTENSION vecrecall;\n" . PostgreSQL::Test::Utils::slurp_file("$top/sql/$test.sql"),
-		on_error_stop => 0);
-	like($out, qr/\d+ rows/, "$test: it has run");
-	unlike($out, qr/\bmissing\b|more than once|cannot be reached/, "$test: nothing is lost");
-	# A difference would have ended the standby's replay.
-	ok($primary->poll_query_until('postgres',
-		"SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication"),
-		"$test: the standby has replayed it");
-}
-my $log = PostgreSQL::Test::Utils::slurp_file($standby->logfile);
-unlike($log, qr/inconsistent page found/, 'pages are the same after replay');
-my ($rc, $generic) = $primary->psql('postgres',
-	"SELECT setting FROM pg_settings WHERE name = 'wal_consistency_checking'");
-is($generic, 'generic', 'they were compared');
-no_internal_errors($primary);
-
+my $out = "$ENV{TESTDATADIR}/regress";
+mkdir $out or die "$out: $!";
+my $said = `'$ENV{PG_REGRESS}' --bindir= --inputdir='$source' --outputdir='$out' \\
+	--host='@{[ $primary->host ]}' --port=@{[ $primary->port ]} \\
+	--dbname=replayed --load-extension=vecrecall @tests 2>&1`;
+is($?, 0, 'the expected results')
+  or diag($said, -e "$out/regression.diffs" ? PostgreSQL::Test::Utils::slurp_file("$out/regression.diffs") : '');
+is($primary->safe_psql('replayed', 'SHOW wal_consistency_checking'), 'generic', 'pages are compared');
+# A difference ends the standby's replay.
+ok($primary->poll_query_until('postgres',
+	'SELECT replay_lsn >= pg_current_wal_lsn() FROM pg_stat_replication'),
+	'the standby has replayed it all');
+unlike(PostgreSQL::Test::Utils::slurp_file($standby->logfile), qr/inconsistent page found/, 'pages are the same after replay');
+$standby->stop;
+$primary->stop;
 done_testing();
