@@ -44,6 +44,23 @@ ORDER BY type COLLATE "C" DESC, operator COLLATE "C";
 SELECT md5(string_agg(concat(vector_norm(a::vector), ' ', a::vector::sparsevec <=> b::vector::sparsevec), ' ' ORDER BY n))
 FROM (SELECT n, exact_array(n, n, 1) AS a, exact_array(n, n, 2) AS b FROM generate_series(16, 300) n) p;
 
+-- of any magnitude
+CREATE TABLE exact_wide AS
+SELECT n, k, (SELECT array_agg((x * 10 ^ (i * 5 % 7 - 3))::real ORDER BY i) FROM unnest(exact_array(n, k, 3)) WITH ORDINALITY u(x, i)) AS a,
+	(SELECT array_agg((x * 10 ^ (i * 3 % 7 - 3))::real ORDER BY i) FROM unnest(exact_array(n, k, 4)) WITH ORDINALITY u(x, i)) AS b
+FROM generate_series(1, 40) n, generate_series(1, 20) k;
+SELECT n > 15 AS long, md5(string_agg(vector_norm(a::vector)::text, ' ' ORDER BY n, k)) AS vector,
+	md5(string_agg(l2_norm(a::halfvec)::text, ' ' ORDER BY n, k)) AS halfvec,
+	md5(string_agg(l2_norm(a::vector::sparsevec)::text, ' ' ORDER BY n, k)) AS sparsevec,
+	md5(string_agg(concat(l2_normalize(a::vector), l2_normalize(a::halfvec), l2_normalize(a::vector::sparsevec)), ' ' ORDER BY n, k)) AS normalized
+FROM exact_wide GROUP BY 1 ORDER BY 1;
+SELECT md5(string_agg(concat(a::vector <-> b::vector, ' ', a::vector <#> b::vector, ' ', a::vector <=> b::vector, ' ',
+		a::vector <+> b::vector), ' ' ORDER BY n, k)) AS vector,
+	md5(string_agg(concat(a::halfvec <-> b::halfvec, ' ', a::halfvec <#> b::halfvec, ' ', a::halfvec <=> b::halfvec, ' ',
+		a::halfvec <+> b::halfvec), ' ' ORDER BY n, k)) AS halfvec
+FROM exact_wide WHERE n <= 15;
+DROP TABLE exact_wide;
+
 -- known by heart
 SELECT '[1,2,3]'::vector <-> '[3,2,1]' AS l2, '[1,2,3]'::vector <=> '[3,2,1]' AS cosine,
 	'[0.1,0.2,0.3]'::vector <#> '[0.3,0.2,0.1]' AS ip, '[0.1,0.2,0.3]'::vector <+> '[0.3,0.2,0.1]' AS l1;

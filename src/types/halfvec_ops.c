@@ -73,7 +73,8 @@ HalfVecSumSquares(const VrHalfVec *v)
 		int n = Min(v->dim - start, HALFVEC_CHUNK);
 
 		VrDistance->f16_to_f32(n, v->x + start, x);
-		squares += VrTypesSumSquares(n, x);
+		for (int i = 0; i < n; i++)
+			squares += (double) x[i] * x[i];
 	}
 	return squares;
 }

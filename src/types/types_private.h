@@ -96,7 +96,7 @@ VrTypesAnyHalfNotFinite(int n, const vr_half *x)
 
 /*
  * Sum of squares in double, in which each square is exact; pgvector's builds
- * for x86-64 add in this order.
+ * for x86-64 add in this order, but for halfvec, which they add one by one.
  */
 static inline double
 VrTypesSumSquares(int n, const float *x)
