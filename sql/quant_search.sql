@@ -28,6 +28,8 @@ SELECT metric, count(*) FROM qb_queries, unnest('{l2,ip,cosine,l1}'::text[]) met
 GROUP BY metric ORDER BY metric;
 SELECT min(key::int % 2), count(*) FROM qb_queries, vecrecall.knn_binary('qb', 'v', q, 10, 4, filter => 'id % 2 = 1');
 SELECT query_no, rank, key FROM vecrecall.knn_binary('qb', 'v', (SELECT ARRAY[v] FROM qb WHERE id = 5), 10, 2, filter => 'id IN (5, 6)');
+-- Memory is for as many as there can be.
+SELECT count(*) = (SELECT count(v) FROM qb) AS "all" FROM vecrecall.knn_binary('qb', 'v', (SELECT q[1:1] FROM qb_queries), 1000000, 1000);
 
 -- Every form is measured; the sample is the table here.
 SELECT form, bytes, round(ratio::numeric, 1) AS ratio, recall BETWEEN 0 AND 1 AND recall <= recall_reranked AS sane, made_by

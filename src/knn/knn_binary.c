@@ -43,6 +43,7 @@ typedef struct BinarySearch
 	VrKnnTable table;       /* with the vectors and the user's key */
 	VrKnnTable codes;       /* what is scanned for codes; its key is ctid */
 	bool stored;            /* codes.column is of type bit */
+	int most;               /* rows there can be */
 	const float *threshold; /* dim floats or NULL */
 	int bytes;              /* of a code */
 	unsigned char *queries; /* nqueries codes */
@@ -114,11 +115,14 @@ BinaryMakeTops(int n, int k, const VrKnnKeyType *keytype)
 
 /* Candidates of all queries, nearest codes first. */
 static void
-BinaryScan(BinarySearch *search, int ncandidates)
+BinaryScan(BinarySearch *search, double oversampling)
 {
 	const VrKnnSpec *spec = &search->spec;
-	int64 needed =
-		(int64) spec->nqueries * 2 * Max(ncandidates, 32) * sizeof(VrKnnEntry);
+	const int ncandidates =
+		Max(Min(ceil(spec->k * oversampling), search->most), 1);
+	const int64 needed = (int64) spec->nqueries *
+						 (ncandidates + Max(ncandidates, 32)) *
+						 sizeof(VrKnnEntry);
 	VrKnnReader reader;
 	int i;
 
@@ -252,6 +256,9 @@ BinaryArguments(FunctionCallInfo fcinfo, BinarySearch *search, int more)
 		&search->table, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), filter,
 		PG_ARGISNULL(more + 4) ? NULL : NameStr(*PG_GETARG_NAME(more + 4)),
 		ARR_ELEMTYPE(array), queries.dim);
+	/* No room for more results than there can be. */
+	search->most = VrKnnTableMostRows(&search->table);
+	search->spec.k = Max(Min(search->spec.k, search->most), 1);
 	search->codes = search->table;
 	search->stored = !PG_ARGISNULL(more + 2);
 	VrKnnTableScanCodes(&search->codes, search->stored
@@ -329,7 +336,7 @@ BinaryChoose(BinarySearch *search, double recall, double *reached)
 			CurrentMemoryContext, "vecrecall step", ALLOCSET_DEFAULT_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		BinaryScan(&sample, (int) Min((int64) sample.spec.k * step, 10000000));
+		BinaryScan(&sample, step);
 		*reached = BinaryRecall(&sample, exact, &low);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
@@ -384,7 +391,7 @@ vr_knn_binary(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("oversampling must be between 1 and %d, not %g",
 							   BINARY_MAX_OVERSAMPLING, oversampling)));
-	BinaryScan(&search, (int) Min(ceil(search.spec.k * oversampling), 1e7));
+	BinaryScan(&search, oversampling);
 	for (query = 0; query < search.spec.nqueries; query++)
 	{
 		MemoryContext one = AllocSetContextCreate(context, "vecrecall query",

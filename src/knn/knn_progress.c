@@ -9,6 +9,7 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "pgstat.h"
 #include "tcop/tcopprot.h"
 #include "utils/timestamp.h"
@@ -21,6 +22,7 @@
 static const char *progress_what = NULL;
 static int64 progress_total;
 static TimestampTz progress_shown;
+static TimestampTz progress_statement; /* whose it is: not if that failed */
 static bool progress_replaced;
 
 void
@@ -29,6 +31,7 @@ VrKnnProgressBegin(const char *what, int64 total)
 	progress_what = IsParallelWorker() ? NULL : what;
 	progress_total = total;
 	progress_shown = GetCurrentTimestamp();
+	progress_statement = GetCurrentStatementStartTimestamp();
 	progress_replaced = false;
 }
 
@@ -38,7 +41,8 @@ VrKnnProgressReport(int64 rows)
 	char text[256];
 	TimestampTz now;
 
-	if (progress_what == NULL)
+	if (progress_what == NULL ||
+		progress_statement != GetCurrentStatementStartTimestamp())
 		return;
 	now = GetCurrentTimestamp();
 	if (!TimestampDifferenceExceeds(progress_shown, now, PROGRESS_EVERY_MS))
@@ -55,6 +59,8 @@ VrKnnProgressReport(int64 rows)
 				 "vecrecall.%s: " INT64_FORMAT " rows: ", progress_what, rows);
 	strlcat(text, debug_query_string != NULL ? debug_query_string : "",
 			sizeof(text));
+	/* No part of a character: readers take the text for valid. */
+	text[pg_mbcliplen(text, strlen(text), strlen(text))] = '\0';
 	pgstat_report_activity(STATE_RUNNING, text);
 }
 

@@ -142,17 +142,29 @@ END
 	like($err, qr/ $workers workers,.*scans again: a guess was too low/s, 'by another scan');
 }
 
-# A search that lasts shows in pg_stat_activity how far it is.
+# A search that lasts shows in pg_stat_activity how far it is, before a part of
+# its query that ends where a character does.
+$node->safe_psql('postgres', "CREATE DATABASE utf8 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+$node->safe_psql('utf8', <<'END');
+CREATE EXTENSION vecrecall;
+CREATE TABLE t AS SELECT i AS id, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 64) j)::vector AS v
+FROM generate_series(1, 20000) i;
+ANALYZE t;
+END
+# With four digits of rows and with five, what there is room for ends within one.
+my $comment = 'no' . "\xe2\x82\xac" x 100;
 $node->safe_psql('postgres', 'SET vecrecall.blas_threads = 0; SET max_parallel_workers_per_gather = 0; SELECT 1');
 my $run = IPC::Run::start(
-	[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c',
-		q(SET max_parallel_workers_per_gather = 0; SET vecrecall.blas_threads = 0;
+	[ 'psql', '-XAtq', '-d', $node->connstr('utf8'), '-c',
+		"/* $comment */ " . q(SET max_parallel_workers_per_gather = 0; SET vecrecall.blas_threads = 0;
 		  SELECT sum(n) FROM (SELECT array_agg(v) FROM t WHERE id <= 8000) q (a), generate_series(1, 500) g,
 			LATERAL (SELECT count(*) AS n FROM vecrecall.knn_exact('t', 'v', a, 5 + g % 2, 'l1')) s) ],
 	'>', \my $progress_out, '2>', \my $progress_err);
 ok($node->poll_query_until('postgres',
 	"SELECT count(*) > 0 FROM pg_stat_activity WHERE query ~ '^vecrecall.knn_exact: \\d+ of about 20000 rows: '"),
 	'progress is visible');
+is($node->safe_psql('utf8', "SELECT convert_from(convert_to(query, 'UTF8'), 'UTF8') ~ '^vecrecall.knn_exact: .*\\u20ac\$' FROM pg_stat_activity WHERE query ~ '^vecrecall'"),
+	't', 'in whole characters');
 $node->safe_psql('postgres', "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ 'vecrecall.knn_exact' AND pid <> pg_backend_pid()");
 $run->finish;
 like($progress_err, qr/canceling statement due to user request/, 'and it can be cancelled there');
