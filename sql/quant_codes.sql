@@ -43,6 +43,8 @@ SELECT vecrecall.pq_encode('', '[1]');
 SELECT vecrecall.pq_encode('\x5056010301000100', '[1]');
 SELECT vecrecall.pq_encode(codebook, '[1,2]') FROM pq_book;
 SELECT vecrecall.pq_encode(codebook || '\x00', '[1,2,3,4,5]') FROM pq_book;
+-- What is no number in a codebook must not get into a vector.
+SELECT vecrecall.pq_decode(overlay(codebook PLACING '\x0000c07f' FROM 9 FOR 4), '\x0000') FROM pq_book;
 SELECT vecrecall.pq_decode(codebook, '\x00') FROM pq_book;
 SELECT vecrecall.pq_distance(codebook, '\x0000', '[1]') FROM pq_book;
 SELECT vecrecall.pq_distance(codebook, '\x0000', '[1,2,3,4,5]', 'cosine') FROM pq_book;

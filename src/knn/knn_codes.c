@@ -335,6 +335,18 @@ typedef struct CodesCache
 	bool ip;
 } CodesCache;
 
+static bool
+CodesAllFinite(const float *x, Size n)
+{
+	Size i;
+
+	for (i = 0; i < n; i++)
+		if (!isfinite(x[i]))
+			return false;
+	return true;
+}
+
+/* Anybody can pass any bytes: no vector may come out that a vector cannot be. */
 static void
 CodesCheckBook(const CodesBook *book, VrPq *pq)
 {
@@ -346,7 +358,8 @@ CodesCheckBook(const CodesBook *book, VrPq *pq)
 		book->bits > VR_PQ_MAX_BITS || book->dim < 1 ||
 		book->dim > VR_VECTOR_MAX_DIM || book->subspaces < 1 ||
 		book->subspaces > book->dim ||
-		size != CodesBookSize(book->dim, book->bits))
+		size != CodesBookSize(book->dim, book->bits) ||
+		!CodesAllFinite(book->centroids, (Size) book->dim << book->bits))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("this is no codebook made by pq_train")));
 	pq->dim = book->dim;
