@@ -47,6 +47,11 @@ FROM vecrecall.knn_exact('knn_t', 'v', array_fill('[1,2,3]'::vector, ARRAY[5]), 
 -- Memory is for as many as there can be.
 SELECT count(*) FROM vecrecall.knn_exact('knn_t', 'v', array_fill('[1,2,3]'::vector, ARRAY[1]), 1000000);
 
+-- Calls from one place share the memory of their rows.
+WITH calls AS MATERIALIZED (SELECT count(*) AS n FROM generate_series(1, 100) g,
+	LATERAL vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 1 + g % 2) s)
+SELECT n, (SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'vecrecall result rows') AS contexts FROM calls;
+
 -- Filters: any condition.
 SELECT * FROM vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 3, filter => 'grp = 1 OR id < 20');
 SELECT * FROM vecrecall.knn_exact('knn_t', 'v', ARRAY['[0,0,0]']::vector[], 3,

@@ -48,10 +48,13 @@ VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc)
 	/*
 	 * A tuplestore allocates its rows where it was made. In a context of this
 	 * kind they lie closer, and are given back faster, than in the query's: of
-	 * hundreds of thousands both can be told.
+	 * hundreds of thousands both can be told. The caller ends the store, not
+	 * the context, so all calls from one place have one.
 	 */
-	context = VrGenerationContextCreate(result->econtext->ecxt_per_query_memory,
-										"vecrecall result rows");
+	context = fcinfo->flinfo->fn_extra;
+	if (context == NULL)
+		context = fcinfo->flinfo->fn_extra = VrGenerationContextCreate(
+			fcinfo->flinfo->fn_mcxt, "vecrecall result rows");
 	MemoryContextSwitchTo(context);
 	result->setResult = tuplestore_begin_heap(
 		(result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);

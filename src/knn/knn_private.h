@@ -66,7 +66,7 @@ extern void *VrKnnAlloc(Size n, Size each);
 
 /*
  * Makes the function return a tuplestore of the rows its caller expects, which
- * must be a composite type; returns it and its descriptor.
+ * must be a composite type; returns it and its descriptor. Uses fn_extra.
  */
 extern Tuplestorestate *VrKnnReturnSet(FunctionCallInfo fcinfo,
 									   TupleDesc *desc);

@@ -80,7 +80,7 @@ PrewarmGraph(Relation rel, BlockNumber from, BlockNumber end)
 	return n;
 }
 
-/* An index or table that the caller owns, opened with AccessShareLock. */
+/* An index or table with blocks, opened with AccessShareLock. */
 static Relation
 PrewarmOpen(Oid relid)
 {
