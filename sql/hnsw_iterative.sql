@@ -51,6 +51,23 @@ SELECT tbl, rows, twice, fallen FROM unnest('{d,p}'::text[]) tbl, scan(tbl, 20, 
 SET hnsw.iterative_scan = auto;
 SELECT tbl, rows, twice, fallen FROM unnest('{d,p}'::text[]) tbl, scan(tbl, 1000);
 
+-- Far beyond ef_search, as it comes: 40 and 20,000 rows to look at.
+SET hnsw.ef_search = 40;
+RESET hnsw.max_scan_tuples;
+RESET hnsw.scan_mem_multiplier;
+CREATE TABLE f AS SELECT id, v::vector(8) FROM vr_test.vectors('clustered', 6000, 8, 33);
+CREATE INDEX f_v ON f USING hnsw (v vector_l2_ops);
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM f ORDER BY v <-> (SELECT v FROM f WHERE id = 17) LIMIT 5000) s;
+SELECT vr_test.in_order('f', 'v', '<->', quote_literal((SELECT v FROM f WHERE id = 17)) || '::vector', 5000);
+DROP INDEX f_v;
+CREATE INDEX f_v ON f USING hnsw (v vector_l2_ops) WITH (storage = plain);
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM f ORDER BY v <-> (SELECT v FROM f WHERE id = 17) LIMIT 5000) s;
+SELECT vr_test.in_order('f', 'v', '<->', quote_literal((SELECT v FROM f WHERE id = 17)) || '::vector', 5000);
+DROP TABLE f;
+RESET hnsw.ef_search;
+SET hnsw.max_scan_tuples = 2147483647;
+SET hnsw.scan_mem_multiplier = 1000;
+
 -- Order is not bought by leaving out what is found late: of the nearest 200,
 -- with ef_search = 40, and of a tenth of the rows.
 CREATE TABLE q (v vector(16));

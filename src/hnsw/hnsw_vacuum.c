@@ -814,6 +814,19 @@ VacuumSetUnfinished(VrHnswVacuum *v, bool unfinished)
 	UnlockReleaseBuffer(buf);
 }
 
+/*
+ * Says what comes next, to who asks with client_min_messages = debug1:
+ * pg_stat_progress_vacuum has no place for what an index does, and since 15
+ * VACUUM VERBOSE does not hand its level on.
+ */
+static void
+VacuumSay(VrHnswVacuum *v, const char *what, uint64 n, const char *of)
+{
+	ereport(DEBUG1, (errmsg_internal(
+						"vacuum of hnsw index \"%s\": %s " UINT64_FORMAT " %s",
+						RelationGetRelationName(v->index), what, n, of)));
+}
+
 /* One run. callback is NULL to finish what an earlier one has left. */
 static void
 VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
@@ -843,6 +856,7 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	/* Pages added meanwhile hold nothing dead, but are counted. */
 	nblocks = RelationGetNumberOfBlocks(v->index);
+	VacuumSay(v, "looking for dead rows in", nblocks, "pages");
 	for (block = 1; block < nblocks; block++)
 	{
 		VrVacuumDelayPoint();
@@ -855,6 +869,7 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	nblocks = RelationGetNumberOfBlocks(v->index);
 	v->store.nblocks = nblocks;
+	VacuumSay(v, "repairing the graph around", v->dead.n, "dead records");
 	VrHnswPartsInit(v);
 	for (block = 1; block < nblocks; block++)
 	{
@@ -862,7 +877,9 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 		VacuumRepairPage(v, block);
 	}
 	VacuumRaiseEntry(v);
+	VacuumSay(v, "joining parts of", v->live.n, "live records");
 	VrHnswPartsJoin(v);
+	VacuumSay(v, "freeing", v->dead.n, "records");
 	VacuumFree(v);
 	VacuumSetUnfinished(v, false);
 
@@ -885,8 +902,7 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 }
 
 /*
- * ambulkdelete. May run in a parallel worker. PROGRESS_VACUUM has no phases
- * of an index: the messages and the counters of the metapage tell.
+ * ambulkdelete. May run in a parallel worker.
  */
 IndexBulkDeleteResult *
 vr_hnsw_bulkdelete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

@@ -111,6 +111,14 @@ $node->safe_psql('postgres', 'VACUUM (INDEX_CLEANUP on) t');
 all_is_well('after a vacuum');
 is(dead(), 0, 'nothing dead is left');
 
+# A run says what it does, to who asks.
+{
+	my ($rc, $out, $err) = $node->psql('postgres',
+		'DELETE FROM t WHERE id % 20 = 0; SET client_min_messages = debug1; VACUUM t');
+	like($err, qr/"t_q": looking for dead rows in \d+ pages.*"t_q": repairing the graph around [1-9]\d* dead records.*"t_q": joining parts of \d+ live records.*"t_q": freeing [1-9]\d* records.*"t_q": [1-9]\d* records died/s,
+		'the passes of a vacuum are seen');
+}
+
 # Cancelled at more and more distant moments, the last of them too late.
 $node->safe_psql('postgres', 'DELETE FROM t WHERE id % 2 = 0');
 my $left = 0;

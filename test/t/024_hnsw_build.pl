@@ -88,6 +88,34 @@ query_fails($node, "CREATE INDEX ON t USING hnsw ((array_fill((1 / id)::real, '{
 	'22012', 'division by zero', 'an expression that fails at the last row');
 is(left_over(), $clean, 'failed builds leave nothing');
 
+# What others see of a build: phases, and rows done of rows there are.
+{
+	$node->safe_psql('postgres', "CREATE TABLE many AS SELECT id, v::vector(32) FROM vr_test.vectors('clustered', 15000, 32, 3)");
+	my $sql = 'SET max_parallel_maintenance_workers = 0; CREATE INDEX many_v ON many USING hnsw (v vector_l2_ops)';
+	my $build = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ]);
+	my (%seen, @done);
+	while ($build->pumpable)
+	{
+		my ($phase, $done, $total) = split /\|/, $node->safe_psql('postgres', <<'END');
+SELECT phase, tuples_done, tuples_total FROM pg_stat_progress_create_index WHERE relid = 'many'::regclass
+END
+		$build->pump_nb;
+		next if !defined $phase;
+		$seen{$phase}++;
+		push @done, $done if $phase eq 'building index: loading tuples';
+		fail("$done rows of $total") if $done > 15000;
+	}
+	$build->finish;
+	my %known = map { $_ => 1 } 'initializing', split /\n/, $node->safe_psql('postgres', <<'END');
+SELECT 'building index: ' || pg_indexam_progress_phasename(oid, n)
+FROM pg_am, generate_series(1, 9) n WHERE amname = 'hnsw' AND pg_indexam_progress_phasename(oid, n) IS NOT NULL
+END
+	is(join(', ', grep { !$known{$_} } sort keys %seen), '', 'phases of a build: ' . join(', ', sort keys %seen));
+	cmp_ok($done[-1] // 0, '>', $done[0] // 0, 'the number of rows done grows');
+	is(join(' ', @done), join(' ', sort { $a <=> $b } @done), 'and does not fall');
+	index_is_sound($node, 'many_v');
+}
+
 # No shared memory of that size: files may not grow that far.
 SKIP:
 {

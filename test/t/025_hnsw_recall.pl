@@ -73,6 +73,7 @@ INSERT INTO t SELECT id, $value FROM data WHERE id <= 1000 AND id % 2 = 0;
 END
 	recall_at_least($floor, "$what, half put back", @test);
 	gives_every_row($node, 't', 'v', $op, '(SELECT v FROM q LIMIT 1)', "$what: every row once");
+	index_is_sound($node, 't_v', "$what: sound");
 }
 no_internal_errors($node);
 

@@ -36,8 +36,9 @@ $node->safe_psql('postgres', 'DROP EXTENSION vector CASCADE; CREATE EXTENSION ve
 $node->safe_psql('postgres', <<'END');
 ALTER TABLE t ADD v vector(3);
 UPDATE t SET v = array[id, id % 10, id % 7];
-CREATE INDEX ON t USING hnsw (v vector_l2_ops);
+CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops);
 END
 is(rows('SET hnsw.iterative_scan = auto', 200), '200', 'under our own name it goes on');
+index_is_sound($node, 't_v');
 
 done_testing();
