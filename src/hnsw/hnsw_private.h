@@ -333,7 +333,7 @@ typedef struct VrHnswSeen
  * Records besides the nearest that a search enters a level at, at most. Islands
  * of near vectors have few ways in; the more entries, the more are reached.
  */
-#define VR_HNSW_ALSO 15
+#define VR_HNSW_ALSO 3
 #define VrHnswAlso(form) ((form) == VR_FORM_PLAIN ? VR_HNSW_ALSO : 1)
 
 typedef struct VrHnswSearch
