@@ -106,7 +106,7 @@ INSERT INTO w SELECT i, '[1,1]', i % 300, 'x' FROM generate_series(1, 900) i;
 SELECT vr_test.every_row('w', 'v', '<->', '''[1,1]'''), vr_test.every_row('w', 'v', '<->', '''[1,1]''', 'false', 'a = 123');
 REINDEX INDEX w_i;
 SELECT vr_test.every_row('w', 'v', '<->', '''[1,1]'''), vr_test.every_row('w', 'v', '<->', '''[1,1]''', 'false', 'a = 123');
-SELECT id FROM w WHERE a = 123 ORDER BY v <-> '[1,1]' LIMIT 3;
+SELECT id FROM (SELECT id FROM w WHERE a = 123 ORDER BY v <-> '[1,1]' LIMIT 3) t ORDER BY id;
 SELECT vr_test.faults('w_i');
 DROP TABLE w;
 

@@ -26,6 +26,8 @@ typedef unsigned short vr_half;
  */
 #define VR_TARGET(isa) __attribute__((target(isa)))
 #define VR_PREFETCH(addr) __builtin_prefetch((const void *) (addr), 0, 3)
+/* For more lines at once than a first-level cache waits for: to the second. */
+#define VR_PREFETCH_FAR(addr) __builtin_prefetch((const void *) (addr), 0, 1)
 #define VR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define VR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 

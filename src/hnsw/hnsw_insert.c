@@ -33,8 +33,12 @@
 /* Stems to follow to one that may have one more. */
 #define INSERT_HANG_MOST 1000
 
-/* Quantised: candidates for neighbours, as a multiple of ef_construction. */
-#define INSERT_WIDEN 2
+/*
+ * Quantised: candidates that only have an estimate and are measured besides the
+ * hits, as a multiple of ef_construction. On pages each costs a buffer.
+ */
+#define INSERT_WIDEN 1.0
+#define INSERT_WIDEN_PAGES 0.5
 
 /* Neighbours of a level, as selected. */
 typedef struct InsertLevel
@@ -771,16 +775,22 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 	VrHnswNeighbour *cands;
 	int limit = VrHnswDegreeLimit(&idx->layout, level);
 	int n = 0;
-	uint32 most = idx->ef_construction * (quantised ? INSERT_WIDEN : 1);
+	uint32 widen = 0;
+	uint32 most;
 	uint32 i;
+
+	if (quantised && level == 0)
+		widen = idx->ef_construction *
+				(store->image ? INSERT_WIDEN : INSERT_WIDEN_PAGES);
+	most = idx->ef_construction + widen;
 
 	s->resumable = false;
 	VrHnswSearchLevel(s, level, idx->ef_construction);
 	for (i = 0; i < nentries; i++)
 		VrHnswSearchAdd(s, entries[i]);
 	VrHnswSearchRun(s);
-	if (quantised && level == 0)
-		VrHnswSearchWiden(s, (INSERT_WIDEN - 1) * idx->ef_construction);
+	if (widen > 0)
+		VrHnswSearchWiden(s, widen);
 	VrHnswSearchSort(s, 0);
 	cands = palloc(Max(Min(s->nhits, most), 1) * sizeof(*cands));
 	for (i = 0; i < s->nhits && n < most; i++)

@@ -387,7 +387,7 @@ VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 		bytes = Min(bytes, store->idx->layout.own_at);
 	}
 	for (; i < bytes; i += 64)
-		VR_PREFETCH(rec + i);
+		VR_PREFETCH_FAR(rec + i);
 }
 
 /*

@@ -19,6 +19,8 @@
 #include "base/vr_defs.h"
 #include "base/vr_error.h"
 #include "hnsw/hnsw_page.h"
+#include "hnsw/hnsw_pool.h"
+#include "hnsw/hnsw_seen.h"
 #include "quant/quant.h"
 
 /* Options, with pgvector's ranges. */
@@ -320,15 +322,6 @@ typedef struct VrHnswFilter
 	bool never; /* no row can pass */
 } VrHnswFilter;
 
-/* A set of ids: open addressing, at most half full. */
-typedef struct VrHnswSeen
-{
-	uint32 *ids; /* NO_VERTEX: an empty place */
-	uint32 places;
-	uint32 count;
-	int shift;
-} VrHnswSeen;
-
 /*
  * Records besides the nearest that a search enters a level at, at most. Islands
  * of near vectors have few ways in; the more entries, the more are reached.
@@ -349,27 +342,25 @@ typedef struct VrHnswSearch
 	uint32 ef;                /* width of this pass */
 	bool keep_copies;         /* hits carry copies of their records */
 	bool resumable;           /* nothing seen is forgotten */
+	bool first_estimate;      /* quantised: the first of a record's counts */
 	uint32 self;              /* record to step over, or NO_VERTEX */
 	const VrHnswValue *equal; /* a vertex with this value ends the search */
 	uint32 found;             /* and this is it, on level 0; or NO_VERTEX */
 
-	uint64 *frontier; /* min-heap of keys: distance, id */
+	uint64 *frontier; /* plain: min-heap of keys: distance, id */
 	uint32 nfrontier;
 	uint32 maxfrontier;
 	uint64 *spill; /* plain: seen, too far for this pass */
 	uint32 nspill;
 	uint32 maxspill;
-	float *log_est;  /* quantised, resumable: all estimates, */
-	uint32 *log_ids; /* and whose they are */
-	uint32 nlog;
-	uint32 maxlog;
-	float *bound; /* max-heap: the ef nearest hits */
+	VrHnswPool pool; /* quantised: the estimates */
+	float *bound;    /* max-heap: the ef nearest hits */
 	uint32 nbound;
 	uint32 maxbound;
 	VrHnswHit *hits;
 	uint32 nhits;
 	uint32 maxhits;
-	VrHnswSeen seen; /* plain: measured; quantised: expanded */
+	VrHnswSeen seen; /* plain: measured */
 	MemoryContext copies;
 	uint32 also[VR_HNSW_ALSO]; /* of the last descent: further entries */
 	float also_d[VR_HNSW_ALSO];
@@ -389,6 +380,7 @@ extern void VrHnswSearchAdd(VrHnswSearch *s, uint32 id);
 extern void VrHnswSearchEnter(VrHnswSearch *s, uint32 entry);
 extern bool VrHnswSearchRun(VrHnswSearch *s);
 extern void VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n);
+extern bool VrHnswSearchIsOver(const VrHnswSearch *s);
 extern void VrHnswSearchGrow(VrHnswSearch *s, uint32 ef);
 extern void VrHnswSearchSort(VrHnswSearch *s, uint32 from);
 extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,

@@ -54,6 +54,12 @@
  */
 #define SCAN_SETTLED 0.6
 
+/*
+ * The same of the first pass, which most scans end with: LIMIT 10 and the row
+ * that settles the order of the last are to come out of ef_search = 12.
+ */
+#define SCAN_SETTLED_FIRST 0.9
+
 VrHnswScanStats VrHnswLastScan;
 
 typedef struct HnswScanState
@@ -262,7 +268,10 @@ ScanWindow(HnswScanState *so)
 	else if (so->mode == VR_ITERATIVE_STRICT && !so->stopped &&
 			 so->idx->form == VR_FORM_QUANTISED)
 		so->end =
-			Min(so->end, Max(so->next, (uint32) ceil(s->ef * SCAN_SETTLED)));
+			Min(so->end,
+				Max(so->next, (uint32) ceil(s->ef * (so->stats.passes == 0
+														 ? SCAN_SETTLED_FIRST
+														 : SCAN_SETTLED))));
 	/*
 	 * One bound for all keeps the lower bounds in the order of distances. A
 	 * hit that may be nearer than what was promised of all that follows came
@@ -519,7 +528,7 @@ ScanResume(HnswScanState *so)
 	VrHnswSearchGrow(s, ef);
 	VrHnswSearchRun(s);
 	/* Fewer hits than asked for: the graph has no more to give. */
-	if (s->nhits < ef && s->nfrontier == 0 && s->nspill == 0)
+	if (s->nhits < ef && VrHnswSearchIsOver(s))
 		so->exhausted = !ScanSweep(so);
 	ScanWindow(so);
 	return true;

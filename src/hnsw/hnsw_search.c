@@ -9,7 +9,7 @@
  * distance and an estimate for each neighbour.
  *
  * A search can be resumed with a larger ef: what was seen but too far is kept
- * (plain: in a spill array; quantised: all estimates in a log), and all hits.
+ * (plain: in a spill array; quantised: in the pool), and all hits.
  * Knows records, not pages.
  */
 #include "postgres.h"
@@ -18,7 +18,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw_image.h"
@@ -35,87 +34,8 @@
 /* Lines of a record to prefetch: head, ids and factors, start of the codes. */
 #define SEARCH_PREFETCH_BYTES 1024
 
-/* ------------------------------------------------------------ seen records */
-
-/* Places of the table at first: 4 kB, for 512 records. A power of two. */
-#define SEEN_PLACES 1024
-
-static inline uint32
-SeenPlace(const VrHnswSeen *seen, uint32 id)
-{
-	/* Knuth's multiplicative hash: the upper bits are the good ones. */
-	return (id * UINT32_C(2654435769)) >> seen->shift;
-}
-
-/* Makes a table of that many places, a power of two, with nothing in it. */
-static void
-SeenAllocate(VrHnswSeen *seen, MemoryContext cxt, uint32 places)
-{
-	seen->ids = MemoryContextAllocHuge(cxt, (Size) places * sizeof(uint32));
-	seen->places = places;
-	seen->shift = 32 - pg_leftmost_one_pos32(places);
-	seen->count = 0;
-	memset(seen->ids, 0xFF, (Size) places * sizeof(uint32));
-}
-
-/* Forgets everything. */
-static void
-SeenReset(VrHnswSeen *seen)
-{
-	if (seen->count > 0)
-		memset(seen->ids, 0xFF, (Size) seen->places * sizeof(uint32));
-	seen->count = 0;
-}
-
-/* Where an id stands, or the empty place where it would. */
-static inline uint32
-SeenFind(const VrHnswSeen *seen, uint32 id)
-{
-	uint32 at = SeenPlace(seen, id);
-
-	while (seen->ids[at] != id && seen->ids[at] != VR_HNSW_NO_VERTEX)
-		at = (at + 1) & (seen->places - 1);
-	return at;
-}
-
-static void
-SeenGrow(VrHnswSeen *seen, MemoryContext cxt)
-{
-	VrHnswSeen old = *seen;
-	uint32 i;
-
-	SeenAllocate(seen, cxt, old.places * 2);
-	for (i = 0; i < old.places; i++)
-		if (old.ids[i] != VR_HNSW_NO_VERTEX)
-			seen->ids[SeenFind(seen, old.ids[i])] = old.ids[i];
-	seen->count = old.count;
-	pfree(old.ids);
-}
-
-/* Marks an id; returns whether it was marked before. */
-static inline bool
-SeenMark(VrHnswSeen *seen, MemoryContext cxt, uint32 id)
-{
-	uint32 at;
-
-	/* Damage: no record has this id, and whoever visits it says so. */
-	if (unlikely(id == VR_HNSW_NO_VERTEX))
-		return false;
-	at = SeenFind(seen, id);
-	if (seen->ids[at] == id)
-		return true;
-	seen->ids[at] = id;
-	if (unlikely(++seen->count > seen->places / 2))
-		SeenGrow(seen, cxt);
-	return false;
-}
-
-/* Whether an id is marked. */
-static inline bool
-SeenHas(const VrHnswSeen *seen, uint32 id)
-{
-	return id != VR_HNSW_NO_VERTEX && seen->ids[SeenFind(seen, id)] == id;
-}
+/* The same of quantised records, which are read whole: up to a long one. */
+#define SEARCH_PREFETCH_WHOLE 4096
 
 /* ------------------------------------------------------------------- heaps */
 
@@ -257,7 +177,8 @@ VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
 	s->self = s->found = VR_HNSW_NO_VERTEX;
 	s->copies = AllocSetContextCreate(cxt, "vecrecall hnsw records",
 									  ALLOCSET_DEFAULT_SIZES);
-	SeenAllocate(&s->seen, cxt, SEEN_PLACES);
+	VrHnswPoolInit(&s->pool, cxt);
+	VrSeenAllocate(&s->seen, cxt, VR_SEEN_PLACES);
 }
 
 /* What the last scan of this backend left for the next one, or NULL. */
@@ -312,6 +233,17 @@ VrHnswSearchReturn(VrHnswSearch *s)
 }
 
 /*
+ * Whether a neighbour counts with the first of its estimates. A build that does
+ * so takes two thirds of the time, and its graph is as good; by inner product
+ * it is not: first estimates from far records are too far off there.
+ */
+static bool
+SearchTakesFirst(const VrHnswStore *store)
+{
+	return store->image != NULL && store->idx->metric != VR_METRIC_IP;
+}
+
+/*
  * Takes up another query and forgets what was seen. A quantised query is
  * prepared here; value must live as long as the search works on it.
  */
@@ -321,7 +253,9 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 	VrHnswIndex *idx = s->store->idx;
 
 	s->query = query;
-	SeenReset(&s->seen);
+	s->first_estimate = SearchTakesFirst(s->store);
+	VrSeenReset(&s->seen);
+	VrHnswPoolForget(&s->pool);
 	if (idx->form == VR_FORM_QUANTISED)
 	{
 		VrHnswImage *image = s->store->image;
@@ -350,7 +284,8 @@ VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef)
 {
 	s->level = level;
 	s->ef = ef;
-	s->nfrontier = s->nspill = s->nlog = s->nbound = s->nhits = 0;
+	s->nfrontier = s->nspill = s->nbound = s->nhits = 0;
+	VrHnswPoolEmpty(&s->pool);
 	BoundReserve(s, ef);
 }
 
@@ -359,8 +294,7 @@ Size
 VrHnswSearchMemory(const VrHnswSearch *s)
 {
 	return (Size) s->maxfrontier * sizeof(uint64) +
-		   (Size) s->maxspill * sizeof(uint64) +
-		   (Size) s->maxlog * sizeof(uint64) +
+		   (Size) s->maxspill * sizeof(uint64) + VrHnswPoolBytes(&s->pool) +
 		   (Size) s->maxhits * sizeof(VrHnswHit) +
 		   (Size) s->maxbound * sizeof(float) +
 		   (Size) s->seen.places * sizeof(uint32);
@@ -509,7 +443,7 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 		return;
 	ids = VrHnswRecordIds(ref.rec, layout);
 	for (i = 0; i < ref.rec->degree; i++)
-		if (!SeenMark(&s->seen, s->cxt, ids[i]))
+		if (!VrSeenMark(&s->seen, s->cxt, ids[i]))
 			fresh[nfresh++] = ids[i];
 	VrHnswRelease(&ref);
 	for (i = 0; i < Min(nfresh, 2); i++)
@@ -524,71 +458,45 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 	}
 }
 
-/* So many estimates may be of fewer records. */
-#define LOG_MANY (256 * VR_QUANT_LANES)
-
 /*
- * Moves what is nearer than limit from the log to the frontier, and drops what
- * is expanded by now. Where there are many, each record is kept once, with the
- * estimate that came first.
+ * Puts the estimates of one set of neighbours into the pool. What is too far
+ * now is kept for a wider pass, if there may be one.
  */
-static void
-LogReconsider(VrHnswSearch *s, float limit)
+static inline void
+SearchEstimate(VrHnswSearch *s, float g, const uint8 *codes,
+			   const VrEdgeFactors *factors, const uint32 *ids, int n,
+			   float limit)
 {
-	VrHnswSeen known = {NULL};
-	uint32 kept = 0;
-	uint32 i;
+	uint32 first = VrHnswPoolOpen(&s->pool, limit);
+	float *est = s->pool.est + first;
+	uint32 mask;
+	int i;
 
-	if (s->nlog >= LOG_MANY)
-		SeenAllocate(&known, s->cxt, LOG_MANY);
-	for (i = 0; i < s->nlog; i++)
+	mask = VrEstimate32(s->qquery, g, codes, factors, limit, est);
+	if (n < VR_QUANT_LANES)
 	{
-		uint32 id = s->log_ids[i];
-		float est = s->log_est[i];
-
-		if (SeenHas(&s->seen, id))
-			continue;
-		if (est < limit)
-			FrontierPush(s, VrHnswKey(est, id));
-		else if (known.ids == NULL || !SeenMark(&known, s->cxt, id))
-		{
-			s->log_ids[kept] = id;
-			s->log_est[kept++] = est;
-		}
+		mask &= (1u << n) - 1;
+		for (i = n; i < VR_QUANT_LANES; i++)
+			est[i] = VR_ESTIMATE_MAX;
 	}
-	s->nlog = kept;
-	if (known.ids)
-		pfree(known.ids);
-}
-
-/* Makes room for the estimates of one more set of lanes. */
-static void
-LogReserve(VrHnswSearch *s)
-{
-	uint32 n = Max(s->maxlog * 2, LOG_MANY);
-
-	if (likely(s->nlog + VR_QUANT_LANES <= s->maxlog))
-		return;
-	if (s->maxlog > 0)
-		LogReconsider(s, -FLT_MAX);
-	if (s->nlog <= s->maxlog / 2 && s->maxlog > 0)
-		return;
-	s->log_est = s->log_est
-					 ? repalloc_huge(s->log_est, (Size) n * sizeof(float))
-					 : MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(float));
-	s->log_ids =
-		s->log_ids ? repalloc_huge(s->log_ids, (Size) n * sizeof(uint32))
-				   : MemoryContextAllocHuge(s->cxt, (Size) n * sizeof(uint32));
-	s->maxlog = n;
+	if (!s->resumable)
+	{
+		if (mask == 0)
+			return;
+		for (i = 0; i < VR_QUANT_LANES; i++)
+			est[i] = est[i] < limit ? est[i] : VR_ESTIMATE_MAX;
+	}
+	memcpy(s->pool.ids + first, ids, n * sizeof(uint32));
+	VrHnswPoolClose(&s->pool, mask, s->first_estimate);
 }
 
 /*
  * Quantised: the record's distance, and estimates for its neighbours.
  *
  * A neighbour counts as seen when it is expanded, not when it is estimated: it
- * stands in the frontier once for each record that leads to it and comes up at
- * the least of its estimates. That takes a third fewer expansions than keeping
- * the first, at 128 dimensions.
+ * stands in the pool once for each record that leads to it and comes up at the
+ * least of its estimates. That takes a third fewer expansions than keeping the
+ * first, at 128 dimensions.
  */
 static void
 SearchExpandQuantised(VrHnswSearch *s, uint32 id)
@@ -614,35 +522,11 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	for (at = 0; at < ref.rec->degree && s->found == VR_HNSW_NO_VERTEX;
 		 at += VR_QUANT_LANES)
 	{
-		float space[VR_QUANT_LANES];
-		float *est = space;
-		int n = Min(ref.rec->degree - at, VR_QUANT_LANES);
-		uint32 mask;
+		int set = at / VR_QUANT_LANES;
 
-		/* What is too far now is kept for a wider pass. */
-		if (s->resumable)
-		{
-			LogReserve(s);
-			est = s->log_est + s->nlog;
-			memcpy(s->log_ids + s->nlog, ids + at, n * sizeof(uint32));
-			s->nlog += n;
-		}
-		mask = VrEstimate32(
-			s->qquery, g,
-			VrHnswRecordCodes(ref.rec, layout, at / VR_QUANT_LANES),
-			VrHnswRecordFactors(ref.rec, layout, at / VR_QUANT_LANES), limit,
-			est);
-		if (n < VR_QUANT_LANES)
-			mask &= (1u << n) - 1;
-		while (mask != 0)
-		{
-			int lane = __builtin_ctz(mask);
-			uint32 u = ids[at + lane];
-
-			mask &= mask - 1;
-			if (!SeenHas(&s->seen, u))
-				FrontierPush(s, VrHnswKey(est[lane], u));
-		}
+		SearchEstimate(s, g, VrHnswRecordCodes(ref.rec, layout, set),
+					   VrHnswRecordFactors(ref.rec, layout, set), ids + at,
+					   Min(ref.rec->degree - at, VR_QUANT_LANES), limit);
 	}
 	VrHnswRelease(&ref);
 }
@@ -655,8 +539,8 @@ void
 VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 {
 	if (s->store->idx->form == VR_FORM_QUANTISED)
-		FrontierPush(s, VrHnswKey(-FLT_MAX, id));
-	else if (!SeenMark(&s->seen, s->cxt, id))
+		VrHnswPoolAdd(&s->pool, -FLT_MAX, id);
+	else if (!VrSeenMark(&s->seen, s->cxt, id))
 		SearchMeasure(s, id);
 }
 
@@ -673,7 +557,95 @@ VrHnswSearchEnter(VrHnswSearch *s, uint32 entry)
 		if (plain)
 			VrHnswSearchAdd(s, s->also[i]);
 		else
-			FrontierPush(s, VrHnswKey(s->also_d[i], s->also[i]));
+			VrHnswPoolAdd(&s->pool, s->also_d[i], s->also[i]);
+}
+
+/* Counts an expansion. False: it is one too many. */
+static inline bool
+SearchCount(VrHnswSearch *s)
+{
+	if (unlikely(s->budget > 0 && s->expanded >= s->budget))
+		return false;
+	s->expanded++;
+	if ((s->expanded & 63) == 0)
+		CHECK_FOR_INTERRUPTS();
+	return true;
+}
+
+/* Plain: see VrHnswSearchRun. */
+static bool
+SearchRunPlain(VrHnswSearch *s)
+{
+	while (s->nfrontier > 0 && s->found == VR_HNSW_NO_VERTEX)
+	{
+		uint64 key = s->frontier[0];
+
+		if (VrHnswKeyDistance(key) > BoundLimit(s))
+			break;
+		if (!SearchCount(s))
+			return false;
+		FrontierPop(s);
+		SearchExpandPlain(s, VrHnswKeyId(key));
+	}
+	return true;
+}
+
+/* Starts loading what is most likely expanded next. */
+static inline void
+SearchPrefetchNext(VrHnswSearch *s, int bytes)
+{
+	const VrHnswPool *pool = &s->pool;
+
+	if (pool->nheap > 0)
+		VrHnswPrefetch(s->store, pool->ids[VrHnswKeyId(pool->heap[0])], bytes);
+}
+
+/*
+ * Quantised: see VrHnswSearchRun. A broad search expands a record one step
+ * after it was chosen, while its memory is on its way: a third of the time what
+ * is nearest then is not what was second before. So the choice does not know
+ * the last expansion's estimates, which costs few expansions, and the wait that
+ * it saves is a tenth of the time. A way down is a chain of single steps.
+ */
+static bool
+SearchRunQuantised(VrHnswSearch *s)
+{
+	VrHnswPool *pool = &s->pool;
+	int bytes = Min(s->store->idx->layout.record_size, SEARCH_PREFETCH_WHOLE);
+	bool ahead = s->level == 0 && s->equal == NULL;
+	bool pending = false;
+	uint32 next = VR_HNSW_NO_VERTEX;
+
+	while (s->found == VR_HNSW_NO_VERTEX)
+	{
+		float limit = BoundLimit(s);
+		bool chosen = VrHnswPoolLeast(pool, limit);
+		uint32 id = next;
+
+		if (chosen)
+		{
+			if (!SearchCount(s))
+			{
+				if (pending)
+					SearchExpandQuantised(s, id);
+				return false;
+			}
+			next = VrHnswPoolTake(pool, limit);
+			if (!ahead)
+			{
+				SearchPrefetchNext(s, bytes);
+				SearchExpandQuantised(s, next);
+				continue;
+			}
+			VrHnswPrefetch(s->store, next, bytes);
+		}
+		if (pending)
+			SearchExpandQuantised(s, id);
+		else if (!chosen)
+			break;
+		pending = chosen;
+	}
+	return true;
 }
 
 /*
@@ -684,35 +656,8 @@ VrHnswSearchEnter(VrHnswSearch *s, uint32 entry)
 bool
 VrHnswSearchRun(VrHnswSearch *s)
 {
-	bool plain = s->store->idx->form == VR_FORM_PLAIN;
-	int bytes = s->store->idx->layout.record_size;
-
-	bytes = Min(bytes, 2048);
-	while (s->nfrontier > 0 && s->found == VR_HNSW_NO_VERTEX)
-	{
-		uint64 key = s->frontier[0];
-
-		if (s->nbound >= s->ef && VrHnswKeyDistance(key) > s->bound[0])
-			break;
-		if (unlikely(s->budget > 0 && s->expanded >= s->budget))
-			return false;
-		FrontierPop(s);
-		if (!plain && SeenMark(&s->seen, s->cxt, VrHnswKeyId(key)))
-			continue;
-		s->expanded++;
-		if ((s->expanded & 63) == 0)
-			CHECK_FOR_INTERRUPTS();
-		if (plain)
-			SearchExpandPlain(s, VrHnswKeyId(key));
-		else
-		{
-			/* The next two, most likely, unless this one finds nearer ones. */
-			if (s->nfrontier > 0)
-				VrHnswPrefetch(s->store, VrHnswKeyId(s->frontier[0]), bytes);
-			SearchExpandQuantised(s, VrHnswKeyId(key));
-		}
-	}
-	return true;
+	return s->store->idx->form == VR_FORM_PLAIN ? SearchRunPlain(s)
+												: SearchRunQuantised(s);
 }
 
 /* Quantised: reads a record for its exact distance, without expanding it. */
@@ -747,23 +692,24 @@ VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n)
 	VrHnswSeen known;
 	uint32 i;
 
-	SeenAllocate(&known, s->cxt, SEEN_PLACES);
+	VrSeenAllocate(&known, s->cxt, VR_SEEN_PLACES);
 	for (i = 0; i < s->nhits; i++)
-		SeenMark(&known, s->cxt, s->hits[i].id);
+		VrSeenMark(&known, s->cxt, s->hits[i].id);
 	for (i = 0; i < n; i++)
 	{
 		if (i + 3 < n)
 			VrHnswPrefetchOwn(s->store, ids[i + 3]);
 		if (i % 256 == 0)
 			CHECK_FOR_INTERRUPTS();
-		if (SeenHas(&known, ids[i]))
+		if (VrSeenHas(&known, ids[i]))
 			continue;
 		if (plain)
 			SearchMeasure(s, ids[i]);
 		else
 			SearchMeasureOwn(s, ids[i]);
 	}
-	s->nfrontier = s->nspill = s->nlog = 0;
+	s->nfrontier = s->nspill = 0;
+	VrHnswPoolEmpty(&s->pool);
 	pfree(known.ids);
 }
 
@@ -809,31 +755,37 @@ SearchPartition(uint64 *keys, uint32 count, uint32 n)
 
 /*
  * Quantised, after a run: the n best of those that have only an estimate and
- * once promised to be near become hits too. For choosing neighbours, where a true distance is
- * worth more than a wider search. Ends the search.
+ * once promised to be near become hits too. For choosing neighbours, where a
+ * true distance is worth more than a wider search. Ends the search.
  */
 void
 VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 {
-	uint32 best = Min(2 * n, s->nfrontier);
+	const VrHnswPool *pool = &s->pool;
+	uint32 best;
 	uint32 i;
 
-	/* Some stand there twice, and some have been expanded since. */
+	s->nfrontier = 0;
+	for (i = 0; i < pool->nblocks * VR_QUANT_LANES; i++)
+		if (pool->est[i] < VR_ESTIMATE_MAX)
+		{
+			KeysReserve(s, &s->frontier, s->nfrontier, &s->maxfrontier);
+			s->frontier[s->nfrontier++] = VrHnswKey(pool->est[i], pool->ids[i]);
+		}
+	best = Min(n, s->nfrontier);
 	if (best < s->nfrontier)
 		SearchPartition(s->frontier, s->nfrontier, best);
 	search_sort_keys(s->frontier, best);
 	/* They are hits although ef nearer ones are known. */
 	s->resumable = true;
-	for (i = 0; i < best && n > 0; i++)
+	for (i = 0; i < best; i++)
 	{
 		if (i + 2 < best)
 			VrHnswPrefetch(s->store, VrHnswKeyId(s->frontier[i + 2]), 64);
-		if (SeenMark(&s->seen, s->cxt, VrHnswKeyId(s->frontier[i])))
-			continue;
 		SearchMeasureOwn(s, VrHnswKeyId(s->frontier[i]));
-		n--;
 	}
 	s->nfrontier = 0;
+	VrHnswPoolEmpty(&s->pool);
 	s->resumable = false;
 }
 
@@ -844,7 +796,9 @@ VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 bool
 VrHnswSearchVisit(VrHnswSearch *s, uint32 id)
 {
-	if (SeenHas(&s->seen, id))
+	if (s->store->idx->form == VR_FORM_QUANTISED
+			? VrHnswPoolHasTaken(&s->pool, id)
+			: VrSeenHas(&s->seen, id))
 		return false;
 	VrHnswSearchAdd(s, id);
 	return true;
@@ -898,7 +852,14 @@ VrHnswSearchGrow(VrHnswSearch *s, uint32 ef)
 		else
 			s->spill[s->nspill++] = key;
 	}
-	LogReconsider(s, BoundLimit(s));
+	VrHnswPoolReconsider(&s->pool, BoundLimit(s));
+}
+
+/* Whether a search that has run has nothing left to look at, however wide. */
+bool
+VrHnswSearchIsOver(const VrHnswSearch *s)
+{
+	return s->nfrontier == 0 && s->nspill == 0 && s->pool.nheap == 0;
 }
 
 /*

@@ -415,6 +415,8 @@ typedef struct VrQuantKernels
 	void (*accumulate32)(int code_bits, const uint8 *block, const uint8 *lut,
 						 uint32 acc[VR_QUANT_LANES]);
 	VrEstimateFn estimate32;
+	/* the lane of the least estimate, the first of equal ones; no NaN */
+	int (*least32)(const float est[VR_QUANT_LANES]);
 	/*
 	 * Bits of u - v, byte i of them at row[i * stride]; sums[0] = <s,r>,
 	 * sums[1] = <s,v>, sums[2] = |r|^2.

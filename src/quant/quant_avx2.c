@@ -443,6 +443,26 @@ avx2_estimate32(const VrQuantQuery *query, float g, const uint8 *block,
 	return mask;
 }
 
+AVX2 static int
+avx2_least32(const float est[VR_QUANT_LANES])
+{
+	__m256 x[4];
+	__m256 d;
+	uint32 mask = 0;
+
+	for (int i = 0; i < 4; i++)
+		x[i] = _mm256_loadu_ps(est + 8 * i);
+	d = _mm256_min_ps(_mm256_min_ps(x[0], x[1]), _mm256_min_ps(x[2], x[3]));
+	/* the least in every lane */
+	d = _mm256_min_ps(d, _mm256_permute2f128_ps(d, d, 1));
+	d = _mm256_min_ps(d, _mm256_permute_ps(d, 0x4E));
+	d = _mm256_min_ps(d, _mm256_permute_ps(d, 0xB1));
+	for (int i = 0; i < 4; i++)
+		mask |= (uint32) _mm256_movemask_ps(_mm256_cmp_ps(x[i], d, _CMP_EQ_OQ))
+				<< (8 * i);
+	return __builtin_ctz(mask);
+}
+
 AVX2 static void
 avx2_edge_bits(int padded, int code_bits, const float *v, const float *u,
 			   uint8 *row, int stride, float sums[3])
@@ -643,6 +663,7 @@ const VrQuantKernels VrQuantAvx2 = {
 	.make_ints = avx2_make_ints,
 	.accumulate32 = avx2_accumulate32,
 	.estimate32 = avx2_estimate32,
+	.least32 = avx2_least32,
 	.edge_bits = avx2_edge_bits,
 	.decode_f16 = avx2_decode_f16,
 	.distance = {NULL, avx2_distance_f32, avx2_distance_f16, avx2_distance_i8,

@@ -461,6 +461,22 @@ avx512_estimate32(const VrQuantQuery *query, float g, const uint8 *block,
 	return mask;
 }
 
+AVX512 static int
+avx512_least32(const float est[VR_QUANT_LANES])
+{
+	__m512 a = _mm512_loadu_ps(est);
+	__m512 b = _mm512_loadu_ps(est + 16);
+	__m512 d = _mm512_min_ps(a, b);
+
+	/* the least in every lane */
+	d = _mm512_min_ps(d, _mm512_shuffle_f32x4(d, d, 0x4E));
+	d = _mm512_min_ps(d, _mm512_shuffle_f32x4(d, d, 0xB1));
+	d = _mm512_min_ps(d, _mm512_permute_ps(d, 0x4E));
+	d = _mm512_min_ps(d, _mm512_permute_ps(d, 0xB1));
+	return __builtin_ctz((uint32) _mm512_cmp_ps_mask(a, d, _CMP_EQ_OQ) |
+						 (uint32) _mm512_cmp_ps_mask(b, d, _CMP_EQ_OQ) << 16);
+}
+
 AVX512 static void
 avx512_edge_bits(int padded, int code_bits, const float *v, const float *u,
 				 uint8 *row, int stride, float sums[3])
@@ -882,7 +898,8 @@ vnni_pair_i2(int padded, const VrOwnHead *ha, const void *a,
 	.rotate = avx512_rotate, .make_lut = avx512_make_lut,                      \
 	.copy_query = avx512_copy_query, .make_ints = avx512_make_ints,            \
 	.accumulate32 = avx512_accumulate32, .estimate32 = avx512_estimate32,      \
-	.edge_bits = avx512_edge_bits, .decode_f16 = avx512_decode_f16,            \
+	.least32 = avx512_least32, .edge_bits = avx512_edge_bits,                  \
+	.decode_f16 = avx512_decode_f16,                                           \
 	.distance_fine = avx512_distance_i8x2_fine
 
 const VrQuantKernels VrQuantAvx512 = {

@@ -136,6 +136,29 @@ qg_distance_i8x2_fine(const VrQuantQuery *query, const VrOwnHead *head,
 	return quant_bound(qg_sum16(part));
 }
 
+QG_FN static int
+qg_least32(const float est[VR_QUANT_LANES])
+{
+	float least[8];
+	float d;
+	uint32 mask = 0;
+
+	/* in steps of 8, which the compiler makes vectors of */
+	for (size_t i = 0; i < 8; i++)
+	{
+		float a = est[i] < est[i + 8] ? est[i] : est[i + 8];
+		float b = est[i + 16] < est[i + 24] ? est[i + 16] : est[i + 24];
+
+		least[i] = a < b ? a : b;
+	}
+	d = least[0];
+	for (size_t i = 1; i < 8; i++)
+		d = least[i] < d ? least[i] : d;
+	for (size_t i = 0; i < VR_QUANT_LANES; i++)
+		mask |= (uint32) (est[i] == d) << i;
+	return __builtin_ctz(mask);
+}
+
 QG_FN static void
 qg_decode_f16(int padded, float scale, const vr_half *x, float *out)
 {

@@ -99,6 +99,25 @@ neon_estimate32(const VrQuantQuery *query, float g, const uint8 *block,
 	return mask;
 }
 
+static int
+neon_least32(const float est[VR_QUANT_LANES])
+{
+	const uint32_t weights[4] = {1, 2, 4, 8};
+	float32x4_t low = vld1q_f32(est);
+	uint32 mask = 0;
+	float d;
+
+	for (int i = 1; i < 8; i++)
+		low = vminq_f32(low, vld1q_f32(est + 4 * i));
+	d = vminvq_f32(low);
+	for (int i = 0; i < 8; i++)
+		mask |= vaddvq_u32(
+					vandq_u32(vceqq_f32(vld1q_f32(est + 4 * i), vdupq_n_f32(d)),
+							  vld1q_u32(weights)))
+				<< (4 * i);
+	return __builtin_ctz(mask);
+}
+
 static float
 neon_distance_f16(const VrQuantQuery *query, const VrOwnHead *head,
 				  const void *data)
@@ -185,6 +204,7 @@ const VrQuantKernels VrQuantNeon = {
 	.make_ints = qg_make_ints,
 	.accumulate32 = neon_accumulate32,
 	.estimate32 = neon_estimate32,
+	.least32 = neon_least32,
 	.edge_bits = neon_edge_bits,
 	.decode_f16 = neon_decode_f16,
 	.distance = {NULL, qg_distance_f32, neon_distance_f16, qg_distance_i8,

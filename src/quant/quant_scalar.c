@@ -241,6 +241,7 @@ const VrQuantKernels VrQuantScalar = {
 	.make_ints = qg_make_ints,
 	.accumulate32 = scalar_accumulate32,
 	.estimate32 = scalar_estimate32,
+	.least32 = qg_least32,
 	.edge_bits = scalar_edge_bits,
 	.decode_f16 = qg_decode_f16,
 	.distance = {NULL, qg_distance_f32, scalar_distance_f16, qg_distance_i8,

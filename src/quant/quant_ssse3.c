@@ -126,6 +126,7 @@ const VrQuantKernels VrQuantSsse3 = {
 	.make_ints = qg_make_ints,
 	.accumulate32 = ssse3_accumulate32,
 	.estimate32 = ssse3_estimate32,
+	.least32 = qg_least32,
 	.edge_bits = ssse3_edge_bits,
 	.decode_f16 = qg_decode_f16,
 	.distance = {NULL, qg_distance_f32, ssse3_distance_f16, qg_distance_i8,

@@ -6,6 +6,8 @@
  */
 #include "c.h"
 
+#include <float.h>
+
 #include "quant_data.h"
 
 static const int dims[] = {32,   64,   96,   128,  144,  160,  192,
@@ -28,6 +30,30 @@ static bool
 close_to(double a, double b, double scale)
 {
 	return fabs(a - b) <= 2e-6 * scale + 1e-30;
+}
+
+/* The least of 32 estimates, where it stands alone, twice, and everywhere. */
+static void
+check_least(const VrQuantKernels *set)
+{
+	float est[VR_QUANT_LANES];
+	bool same = true;
+
+	for (int round = 0; round < VR_QUANT_LANES; round++)
+	{
+		for (int i = 0; i < VR_QUANT_LANES; i++)
+			est[i] = round % 4 == 3 ? VR_ESTIMATE_MAX : quant_normal();
+		est[round] = round % 2 ? -FLT_MAX : -10.0f;
+		same &= set->least32(at_end(est, sizeof(est))) == round;
+		if (round > 0)
+			est[round / 2] = est[round];
+		same &=
+			set->least32(at_end(est, sizeof(est))) == round / 2 || round == 0;
+	}
+	for (int i = 0; i < VR_QUANT_LANES; i++)
+		est[i] = VR_ESTIMATE_MAX;
+	same &= set->least32(at_end(est, sizeof(est))) == 0;
+	unit_ok(same, "%s: least of 32 estimates", set->name);
 }
 
 static void
@@ -313,6 +339,7 @@ main(void)
 	{
 		unit_ok(VrQuantForce(sets[i]->name) && VrQuant == sets[i],
 				"%s can be forced", sets[i]->name);
+		check_least(sets[i]);
 		for (int d = 0; d < lengthof(dims); d++)
 		{
 			check_codes(sets[i], dims[d]);
