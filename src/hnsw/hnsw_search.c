@@ -39,7 +39,7 @@
 
 /* ------------------------------------------------------------------- heaps */
 
-/* Doubles an array of keys when it is full. */
+/* Makes room in an array of keys for one more than n. */
 static void
 KeysReserve(VrHnswSearch *s, uint64 **keys, uint32 n, uint32 *max)
 {
@@ -47,7 +47,7 @@ KeysReserve(VrHnswSearch *s, uint64 **keys, uint32 n, uint32 *max)
 
 	if (likely(n < *max))
 		return;
-	want = Max(*max * 2, 256);
+	want = Max(Max(*max * 2, n + 1), 256);
 	*keys = *keys
 				? repalloc_huge(*keys, (Size) want * sizeof(uint64))
 				: MemoryContextAllocHuge(s->cxt, (Size) want * sizeof(uint64));
@@ -765,13 +765,15 @@ VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 	uint32 best;
 	uint32 i;
 
+	KeysReserve(s, &s->frontier, pool->nblocks * VR_QUANT_LANES,
+				&s->maxfrontier);
 	s->nfrontier = 0;
+	/* Without a branch: which lanes are blank is anybody's guess. */
 	for (i = 0; i < pool->nblocks * VR_QUANT_LANES; i++)
-		if (pool->est[i] < VR_ESTIMATE_MAX)
-		{
-			KeysReserve(s, &s->frontier, s->nfrontier, &s->maxfrontier);
-			s->frontier[s->nfrontier++] = VrHnswKey(pool->est[i], pool->ids[i]);
-		}
+	{
+		s->frontier[s->nfrontier] = VrHnswKey(pool->est[i], pool->ids[i]);
+		s->nfrontier += pool->est[i] < VR_ESTIMATE_MAX;
+	}
 	best = Min(n, s->nfrontier);
 	if (best < s->nfrontier)
 		SearchPartition(s->frontier, s->nfrontier, best);
