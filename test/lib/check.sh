@@ -141,7 +141,7 @@ judge_standby()
 	for ((i = 0; i < 600; i++)); do
 		[ "$("$VR_BIN/psql" -AtXc 'SELECT replay_lsn >= pg_current_wal_lsn()
 			FROM pg_stat_replication')" != t ] || break
-		kill -0 "$(head -n 1 "$VR_WORK/standby/postmaster.pid")" 2>/dev/null ||
+		kill -0 "$(head -n 1 "$VR_WORK/standby/postmaster.pid" 2>/dev/null)" 2>/dev/null ||
 			break
 		sleep 0.5
 	done
