@@ -1205,7 +1205,8 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 	VrHnswRelease(&ref);
 
 	starts = palloc((nentries + 1) * sizeof(uint32));
-	memcpy(starts, entries, nentries * sizeof(uint32));
+	if (nentries > 0)
+		memcpy(starts, entries, nentries * sizeof(uint32));
 	nstarts = nentries;
 	VrHnswValueOfRecord(store, copy, &value);
 	VrHnswSearchQuery(s, &value);
