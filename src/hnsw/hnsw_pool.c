@@ -176,7 +176,8 @@ VrHnswPoolLeast(VrHnswPool *pool, float limit)
 	while (pool->nheap > 0 &&
 		   pool->est[VrHnswKeyId(pool->heap[0])] >= VR_ESTIMATE_MAX)
 		PoolSettle(pool, limit);
-	return pool->nheap > 0 && VrHnswKeyDistance(pool->heap[0]) <= limit;
+	/* Not at limit: such a lane may be one that was never admitted. */
+	return pool->nheap > 0 && VrHnswKeyDistance(pool->heap[0]) < limit;
 }
 
 /*
@@ -199,7 +200,7 @@ VrHnswPoolTake(VrHnswPool *pool, float limit)
 
 /* Fills the heap anew, with what is below limit. */
 void
-VrHnswPoolReconsider(VrHnswPool *pool, float limit)
+VrHnswPoolReconsider(VrHnswPool *pool, float limit, VrPoolRule rule)
 {
 	uint32 lanes = pool->nblocks * VR_QUANT_LANES;
 	uint32 i;
@@ -207,7 +208,7 @@ VrHnswPoolReconsider(VrHnswPool *pool, float limit)
 	limit = Min(limit, VR_ESTIMATE_MAX);
 	for (i = 0; i < lanes; i++)
 		if (pool->est[i] < limit)
-			VrHnswPoolAdmit(pool, i, false);
+			VrHnswPoolAdmit(pool, i, rule);
 	pool->nheap = 0;
 	for (i = 0; i < pool->nblocks; i++)
 	{
@@ -220,21 +221,21 @@ VrHnswPoolReconsider(VrHnswPool *pool, float limit)
 
 /* Adds one estimate from outside, in a block of its own. */
 void
-VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id)
+VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id, VrPoolRule rule)
 {
-	uint32 lane = VrHnswPoolOpen(pool, FLT_MAX);
+	uint32 lane = VrHnswPoolOpen(pool, FLT_MAX, rule);
 	int i;
 
 	pool->est[lane] = d;
 	pool->ids[lane] = id;
 	for (i = 1; i < VR_QUANT_LANES; i++)
 		pool->est[lane + i] = VR_ESTIMATE_MAX;
-	VrHnswPoolClose(pool, 1, false);
+	VrHnswPoolClose(pool, 1, rule);
 }
 
 /* Lets every estimate compete, and closes up what is left of the blocks. */
 static void
-PoolCompact(VrHnswPool *pool)
+PoolCompact(VrHnswPool *pool, VrPoolRule rule)
 {
 	uint32 lanes = pool->nblocks * VR_QUANT_LANES;
 	uint32 kept = 0;
@@ -242,7 +243,7 @@ PoolCompact(VrHnswPool *pool)
 
 	for (i = 0; i < lanes; i++)
 		if (pool->est[i] < VR_ESTIMATE_MAX)
-			VrHnswPoolAdmit(pool, i, false);
+			VrHnswPoolAdmit(pool, i, rule);
 	for (i = 0; i < lanes; i++)
 	{
 		uint32 id = pool->ids[i];
@@ -252,6 +253,9 @@ PoolCompact(VrHnswPool *pool)
 		if (id != VR_HNSW_NO_VERTEX)
 			VrHnswPoolFind(pool, id)->lane = pool->base + kept;
 		pool->ids[kept] = id;
+		pool->merged[kept] = pool->merged[i];
+		pool->mean[kept] = pool->mean[i];
+		pool->least[kept] = pool->least[i];
 		pool->est[kept++] = pool->est[i];
 	}
 	pool->nblocks = (kept + VR_QUANT_LANES - 1) / VR_QUANT_LANES;
@@ -268,14 +272,15 @@ PoolResize(VrHnswPool *pool, void *old, Size bytes)
 
 /* Makes room for one more block at least. */
 void
-VrHnswPoolMakeRoom(VrHnswPool *pool, float limit)
+VrHnswPoolMakeRoom(VrHnswPool *pool, float limit, VrPoolRule rule)
 {
 	uint32 n = Max(pool->maxblocks * 2, POOL_BLOCKS);
+	Size lanes;
 
 	if (pool->nblocks >= POOL_MANY)
 	{
-		PoolCompact(pool);
-		VrHnswPoolReconsider(pool, limit);
+		PoolCompact(pool, rule);
+		VrHnswPoolReconsider(pool, limit, rule);
 		if (pool->nblocks <= pool->maxblocks / 2)
 			return;
 	}
@@ -283,10 +288,12 @@ VrHnswPoolMakeRoom(VrHnswPool *pool, float limit)
 	if (n > PG_UINT32_MAX / 4 / VR_QUANT_LANES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("hnsw search has too many candidates")));
-	pool->est =
-		PoolResize(pool, pool->est, (Size) n * VR_QUANT_LANES * sizeof(float));
-	pool->ids =
-		PoolResize(pool, pool->ids, (Size) n * VR_QUANT_LANES * sizeof(uint32));
+	lanes = (Size) n * VR_QUANT_LANES;
+	pool->est = PoolResize(pool, pool->est, lanes * sizeof(float));
+	pool->ids = PoolResize(pool, pool->ids, lanes * sizeof(uint32));
+	pool->merged = PoolResize(pool, pool->merged, lanes * sizeof(uint8));
+	pool->mean = PoolResize(pool, pool->mean, lanes * sizeof(float));
+	pool->least = PoolResize(pool, pool->least, lanes * sizeof(float));
 	pool->heap = PoolResize(pool, pool->heap, (Size) n * sizeof(uint64));
 	pool->maxblocks = n;
 }

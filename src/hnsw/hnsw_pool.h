@@ -9,15 +9,27 @@
  * Against a heap of single estimates that saves the work of 31 pushes, and
  * what a resumed search needs again is still in its place.
  *
- * A record has an estimate from each neighbour that was expanded. Only one of
- * them counts, the least or the first, and a hash table knows its lane; the
- * others are blanked.
+ * A record has an estimate from each neighbour that was expanded. One lane of it
+ * counts, a hash table knows which, and the others are blanked. What it counts
+ * as is one of three rules; README, "Which estimate counts".
  */
 #ifndef VR_HNSW_POOL_H
 #define VR_HNSW_POOL_H
 
 #include "hnsw/hnsw_page.h"
 #include "quant/quant.h"
+
+typedef enum VrPoolRule
+{
+	VR_POOL_FIRST, /* the first estimate */
+	VR_POOL_LEAST, /* the least */
+	VR_POOL_MIXED, /* VR_POOL_MEAN_SHARE of the mean, the rest of the least */
+} VrPoolRule;
+
+#define VR_POOL_MEAN_SHARE 0.75
+
+/* The most that an estimate counts as, and its negative the least. */
+#define VR_POOL_FAR (VR_ESTIMATE_MAX * 0.99f)
 
 typedef struct VrPoolPlace
 {
@@ -32,6 +44,10 @@ typedef struct VrHnswPool
 	MemoryContext cxt;
 	float *est;  /* of each lane; VR_ESTIMATE_MAX: blank */
 	uint32 *ids; /* and whose it is */
+	/* Mixed: how many estimates a lane stands for; if several, from what. */
+	uint8 *merged;
+	float *mean;
+	float *least;
 	uint32 nblocks;
 	uint32 maxblocks;
 	uint64 *heap; /* keys: a block's least estimate, or less, and its lane */
@@ -46,13 +62,15 @@ typedef struct VrHnswPool
 extern void VrHnswPoolInit(VrHnswPool *pool, MemoryContext cxt);
 extern void VrHnswPoolForget(VrHnswPool *pool);
 extern void VrHnswPoolEmpty(VrHnswPool *pool);
-extern void VrHnswPoolMakeRoom(VrHnswPool *pool, float limit);
+extern void VrHnswPoolMakeRoom(VrHnswPool *pool, float limit, VrPoolRule rule);
 extern void VrHnswPoolGrowTable(VrHnswPool *pool);
 extern void VrHnswPoolPush(VrHnswPool *pool);
-extern void VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id);
+extern void VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id,
+						  VrPoolRule rule);
 extern bool VrHnswPoolLeast(VrHnswPool *pool, float limit);
 extern uint32 VrHnswPoolTake(VrHnswPool *pool, float limit);
-extern void VrHnswPoolReconsider(VrHnswPool *pool, float limit);
+extern void VrHnswPoolReconsider(VrHnswPool *pool, float limit,
+								 VrPoolRule rule);
 
 /* Bytes that it occupies. */
 static inline Size
@@ -118,24 +136,43 @@ VrHnswPoolMark(VrHnswPool *pool, uint32 id)
  * or not. limit as for VrHnswPoolReconsider, if there is no room.
  */
 static inline uint32
-VrHnswPoolOpen(VrHnswPool *pool, float limit)
+VrHnswPoolOpen(VrHnswPool *pool, float limit, VrPoolRule rule)
 {
 	if (unlikely(pool->nblocks == pool->maxblocks))
-		VrHnswPoolMakeRoom(pool, limit);
+		VrHnswPoolMakeRoom(pool, limit, rule);
 	return pool->nblocks * VR_QUANT_LANES;
 }
 
-/*
- * Lets a lane's estimate count if it is its record's least, or with first the
- * first of it.
- */
+/* Has a lane stand for another one of the same record too. */
+static inline void
+VrHnswPoolMerge(VrHnswPool *pool, uint32 lane, uint32 other)
+{
+	int n = pool->merged[other];
+	/* In double: the difference of what lies far out may overflow. */
+	double mean = n > 1 ? pool->mean[other] : pool->est[other];
+	float least = n > 1 ? pool->least[other] : pool->est[other];
+	float est = pool->est[lane];
+
+	n = Min(n + 1, 255);
+	mean += (est - mean) / n;
+	least = Min(least, est);
+	pool->merged[lane] = n;
+	pool->mean[lane] = (float) mean;
+	pool->least[lane] = least;
+	pool->est[lane] =
+		(float) (VR_POOL_MEAN_SHARE * mean + (1 - VR_POOL_MEAN_SHARE) * least);
+}
+
+/* Lets a lane's estimate count, by a rule. Returns whether the lane does. */
 static inline bool
-VrHnswPoolAdmit(VrHnswPool *pool, uint32 lane, bool first)
+VrHnswPoolAdmit(VrHnswPool *pool, uint32 lane, VrPoolRule rule)
 {
 	uint32 id = pool->ids[lane];
 	uint32 named = lane + pool->base;
 	VrPoolPlace *place = VrHnswPoolFind(pool, id);
 
+	/* However far it is not blank, and there are means of any two. */
+	pool->est[lane] = Max(Min(pool->est[lane], VR_POOL_FAR), -VR_POOL_FAR);
 	if (place->id != id || id == VR_HNSW_NO_VERTEX)
 	{
 		VrHnswPoolEnter(pool, place, id, named);
@@ -148,12 +185,18 @@ VrHnswPoolAdmit(VrHnswPool *pool, uint32 lane, bool first)
 		place->lane = named;
 		return true;
 	}
-	if (!first && place->lane != VR_POOL_TAKEN &&
-		pool->est[lane] < pool->est[place->lane - pool->base])
+	if (place->lane != VR_POOL_TAKEN && rule != VR_POOL_FIRST)
 	{
-		pool->est[place->lane - pool->base] = VR_ESTIMATE_MAX;
-		place->lane = named;
-		return true;
+		uint32 other = place->lane - pool->base;
+
+		if (rule == VR_POOL_MIXED)
+			VrHnswPoolMerge(pool, lane, other);
+		if (rule == VR_POOL_MIXED || pool->est[lane] < pool->est[other])
+		{
+			pool->est[other] = VR_ESTIMATE_MAX;
+			place->lane = named;
+			return true;
+		}
 	}
 	pool->est[lane] = VR_ESTIMATE_MAX;
 	return false;
@@ -161,16 +204,17 @@ VrHnswPoolAdmit(VrHnswPool *pool, uint32 lane, bool first)
 
 /*
  * Keeps the block that was opened. mask names the lanes that are of interest
- * in this pass; first as for VrHnswPoolAdmit.
+ * in this pass.
  */
 static inline void
-VrHnswPoolClose(VrHnswPool *pool, uint32 mask, bool first)
+VrHnswPoolClose(VrHnswPool *pool, uint32 mask, VrPoolRule rule)
 {
 	uint32 lane = pool->nblocks * VR_QUANT_LANES;
 	bool wanted = false;
 
+	memset(pool->merged + lane, 1, VR_QUANT_LANES);
 	for (; mask != 0; mask &= mask - 1)
-		wanted |= VrHnswPoolAdmit(pool, lane + __builtin_ctz(mask), first);
+		wanted |= VrHnswPoolAdmit(pool, lane + __builtin_ctz(mask), rule);
 	if (wanted)
 		VrHnswPoolPush(pool);
 	pool->nblocks++;

@@ -342,7 +342,8 @@ typedef struct VrHnswSearch
 	uint32 ef;                /* width of this pass */
 	bool keep_copies;         /* hits carry copies of their records */
 	bool resumable;           /* nothing seen is forgotten */
-	bool first_estimate;      /* quantised: the first of a record's counts */
+	bool mixed;               /* quantised: see VrPoolRule; for scans */
+	VrPoolRule rule;          /* the query's */
 	uint32 self;              /* record to step over, or NO_VERTEX */
 	const VrHnswValue *equal; /* a vertex with this value ends the search */
 	uint32 found;             /* and this is it, on level 0; or NO_VERTEX */

@@ -233,14 +233,18 @@ VrHnswSearchReturn(VrHnswSearch *s)
 }
 
 /*
- * Whether a neighbour counts with the first of its estimates. A build that does
- * so takes two thirds of the time, and its graph is as good; by inner product
- * it is not: first estimates from far records are too far off there.
+ * What a record's estimates count as; README, "Which estimate counts". Of
+ * images the first, but by inner product: there the first ones, from far
+ * records, are too far off.
  */
-static bool
-SearchTakesFirst(const VrHnswStore *store)
+static VrPoolRule
+SearchRule(const VrHnswSearch *s)
 {
-	return store->image != NULL && store->idx->metric != VR_METRIC_IP;
+	if (s->mixed)
+		return VR_POOL_MIXED;
+	return s->store->image != NULL && s->store->idx->metric != VR_METRIC_IP
+			   ? VR_POOL_FIRST
+			   : VR_POOL_LEAST;
 }
 
 /*
@@ -253,7 +257,7 @@ VrHnswSearchQuery(VrHnswSearch *s, const VrHnswValue *query)
 	VrHnswIndex *idx = s->store->idx;
 
 	s->query = query;
-	s->first_estimate = SearchTakesFirst(s->store);
+	s->rule = SearchRule(s);
 	VrSeenReset(&s->seen);
 	VrHnswPoolForget(&s->pool);
 	if (idx->form == VR_FORM_QUANTISED)
@@ -467,7 +471,7 @@ SearchEstimate(VrHnswSearch *s, float g, const uint8 *codes,
 			   const VrEdgeFactors *factors, const uint32 *ids, int n,
 			   float limit)
 {
-	uint32 first = VrHnswPoolOpen(&s->pool, limit);
+	uint32 first = VrHnswPoolOpen(&s->pool, limit, s->rule);
 	float *est = s->pool.est + first;
 	uint32 mask;
 	int i;
@@ -487,7 +491,7 @@ SearchEstimate(VrHnswSearch *s, float g, const uint8 *codes,
 			est[i] = est[i] < limit ? est[i] : VR_ESTIMATE_MAX;
 	}
 	memcpy(s->pool.ids + first, ids, n * sizeof(uint32));
-	VrHnswPoolClose(&s->pool, mask, s->first_estimate);
+	VrHnswPoolClose(&s->pool, mask, s->rule);
 }
 
 /*
@@ -539,7 +543,7 @@ void
 VrHnswSearchAdd(VrHnswSearch *s, uint32 id)
 {
 	if (s->store->idx->form == VR_FORM_QUANTISED)
-		VrHnswPoolAdd(&s->pool, -FLT_MAX, id);
+		VrHnswPoolAdd(&s->pool, -FLT_MAX, id, s->rule);
 	else if (!VrSeenMark(&s->seen, s->cxt, id))
 		SearchMeasure(s, id);
 }
@@ -557,7 +561,7 @@ VrHnswSearchEnter(VrHnswSearch *s, uint32 entry)
 		if (plain)
 			VrHnswSearchAdd(s, s->also[i]);
 		else
-			VrHnswPoolAdd(&s->pool, s->also_d[i], s->also[i]);
+			VrHnswPoolAdd(&s->pool, s->also_d[i], s->also[i], s->rule);
 }
 
 /* Counts an expansion. False: it is one too many. */
@@ -854,7 +858,7 @@ VrHnswSearchGrow(VrHnswSearch *s, uint32 ef)
 		else
 			s->spill[s->nspill++] = key;
 	}
-	VrHnswPoolReconsider(&s->pool, BoundLimit(s));
+	VrHnswPoolReconsider(&s->pool, BoundLimit(s), s->rule);
 }
 
 /* Whether a search that has run has nothing left to look at, however wide. */
