@@ -54,6 +54,13 @@
 #define VrSetAmCanBuildParallel(am) ((void) (am))
 #endif
 
+/* Until 16 rows that an old snapshot sees may be pruned; scans must ask. */
+#if PG_VERSION_NUM >= 170000
+#define VrSnapshotsMayBeTooOld() false
+#else
+#define VrSnapshotsMayBeTooOld() (old_snapshot_threshold >= 0)
+#endif
+
 /* 15 lets the blocks of such a context grow. */
 #if PG_VERSION_NUM >= 150000
 #define VrGenerationContextCreate(parent, name)                                \

@@ -9,8 +9,9 @@
  * one before, which the buffer's own tag confirms, and only then in the buffer
  * table, where each takes two or three cache misses.
  *
- * Rows are those that heapgetpage() finds. Pages are not pruned; and scans that
- * must leave traces for serializable transactions are the server's.
+ * Rows are those that heapgetpage() finds. Pages are not pruned; and the server
+ * does scans that must leave traces for serializable transactions, or ask
+ * whether their snapshot is too old.
  */
 #include "postgres.h"
 
@@ -36,7 +37,8 @@ bool
 VrKnnHeapUsable(Relation rel)
 {
 	return rel->rd_tableam == GetHeapamTableAmRoutine() &&
-		   IsMVCCSnapshot(GetActiveSnapshot()) && !IsolationIsSerializable();
+		   IsMVCCSnapshot(GetActiveSnapshot()) && !IsolationIsSerializable() &&
+		   !VrSnapshotsMayBeTooOld();
 }
 
 /* Pins the next block, or none. */
