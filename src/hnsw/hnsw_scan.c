@@ -67,6 +67,12 @@
  */
 #define SCAN_WIDER 1.3
 
+/*
+ * The same by inner product, where edges are long and estimates rough: so that
+ * recall at a given ef_search is not below pgvector's there either.
+ */
+#define SCAN_WIDER_IP 2.2
+
 VrHnswScanStats VrHnswLastScan;
 
 typedef struct HnswScanState
@@ -458,10 +464,13 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 		VrHnswSearchQuery(s, &so->query);
 	}
 	so->width = VrHnswScanWidth(index);
-	VrHnswSearchLevel(s, 0,
-					  so->idx->form == VR_FORM_QUANTISED
-						  ? (uint32) ceil(so->width * SCAN_WIDER)
-						  : so->width);
+	VrHnswSearchLevel(
+		s, 0,
+		so->idx->form == VR_FORM_QUANTISED
+			? (uint32) ceil(so->width * (so->idx->metric == VR_METRIC_IP
+											 ? SCAN_WIDER_IP
+											 : SCAN_WIDER))
+			: so->width);
 	if (entry == VR_HNSW_NO_VERTEX || so->filter.never)
 		so->exhausted = meta.entry == VR_HNSW_NO_VERTEX || so->filter.never;
 	else if (s->filter)
