@@ -27,7 +27,9 @@ sub pick { return $_[ int(rand(@_)) ]; }
 sub drop_invalid
 {
 	my ($c) = @_;
-	my $rows = $c->rows("SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid AND indrelid::regclass::text IN ("
+	# A REINDEX CONCURRENTLY that was cut off may leave a valid one besides.
+	my $rows = $c->rows("SELECT indexrelid::regclass FROM pg_index WHERE (NOT indisvalid OR indexrelid::regclass::text ~ '_cc(new|old)[0-9]*\$')"
+		  . " AND indrelid::regclass::text IN ("
 		  . join(', ', map { "'$_'" } sort keys %{ tables() }) . ')');
 	$c->run("DROP INDEX IF EXISTS $_->[0]") for @$rows;
 	return;

@@ -10,7 +10,8 @@ my @tests = map { m,/(\w+)\.sql$, } grep { PostgreSQL::Test::Utils::slurp_file($
 cmp_ok(scalar(@tests), '>=', 20, 'tests to run: ' . join(' ', @tests));
 
 my $primary = new_node('primary',
-	init => [ allows_streaming => 1 ],
+	# As check.sh has it: a bare machine has no locale, and then no ICU.
+	init => [ allows_streaming => 1, extra => [ '-E', 'UTF8', '--locale=C' ] ],
 	conf => <<'END');
 wal_consistency_checking = 'generic'
 log_line_prefix = '<%e> '
