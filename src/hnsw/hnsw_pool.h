@@ -77,7 +77,8 @@ static inline Size
 VrHnswPoolBytes(const VrHnswPool *pool)
 {
 	return (Size) pool->maxblocks *
-			   (VR_QUANT_LANES * (sizeof(float) + sizeof(uint32)) +
+			   (VR_QUANT_LANES *
+					(3 * sizeof(float) + sizeof(uint32) + sizeof(uint8)) +
 				sizeof(uint64)) +
 		   (Size) pool->places * sizeof(VrPoolPlace);
 }
@@ -117,18 +118,16 @@ VrHnswPoolEnter(VrHnswPool *pool, VrPoolPlace *place, uint32 id, uint32 lane)
 		VrHnswPoolGrowTable(pool);
 }
 
-/* Marks a record as taken; returns whether it was before. */
-static inline bool
+/* Marks a record as taken. */
+static inline void
 VrHnswPoolMark(VrHnswPool *pool, uint32 id)
 {
 	VrPoolPlace *place = VrHnswPoolFind(pool, id);
-	bool before = place->id == id && place->lane == VR_POOL_TAKEN;
 
 	if (place->id != id)
 		VrHnswPoolEnter(pool, place, id, VR_POOL_TAKEN);
-	else
+	else if (id != VR_HNSW_NO_VERTEX)
 		place->lane = VR_POOL_TAKEN;
-	return before && id != VR_HNSW_NO_VERTEX;
 }
 
 /*
