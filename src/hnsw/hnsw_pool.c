@@ -9,6 +9,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
+#include "hnsw/hnsw_keyheap.h"
 #include "hnsw/hnsw_pool.h"
 #include "hnsw/hnsw_private.h"
 
@@ -91,51 +92,6 @@ VrHnswPoolEmpty(VrHnswPool *pool)
 
 /* -------------------------------------------------------------------- heap */
 
-/* Puts a key at a place of the heap that is free, or further up. */
-static inline void
-PoolRise(VrHnswPool *pool, uint32 i, uint64 key)
-{
-	uint64 *h = pool->heap;
-
-	while (i > 0)
-	{
-		uint32 parent = (i - 1) / 4;
-
-		if (h[parent] <= key)
-			break;
-		h[i] = h[parent];
-		i = parent;
-	}
-	h[i] = key;
-}
-
-/* Puts a key in place of the least one. Four children to a node. */
-static inline void
-PoolSink(VrHnswPool *pool, uint64 key)
-{
-	uint64 *h = pool->heap;
-	uint32 n = pool->nheap;
-	uint32 i = 0;
-
-	for (;;)
-	{
-		uint32 child = i * 4 + 1;
-		uint32 end = Min(child + 4, n);
-		uint32 least = child;
-		uint32 c;
-
-		if (child >= n)
-			break;
-		for (c = child + 1; c < end; c++)
-			least = h[c] < h[least] ? c : least;
-		if (h[least] >= key)
-			break;
-		h[i] = h[least];
-		i = least;
-	}
-	h[i] = key;
-}
-
 /* The key of a block's least lane. */
 static inline uint64
 PoolKey(const VrHnswPool *pool, uint32 block)
@@ -150,7 +106,7 @@ PoolKey(const VrHnswPool *pool, uint32 block)
 void
 VrHnswPoolPush(VrHnswPool *pool)
 {
-	PoolRise(pool, pool->nheap++, PoolKey(pool, pool->nblocks));
+	VrKeyHeapRise(pool->heap, pool->nheap++, PoolKey(pool, pool->nblocks));
 }
 
 /* Puts the first block's key right, or the block out of the heap. */
@@ -160,9 +116,9 @@ PoolSettle(VrHnswPool *pool, float limit)
 	uint64 key = PoolKey(pool, VrHnswKeyId(pool->heap[0]) / VR_QUANT_LANES);
 
 	if (VrHnswKeyDistance(key) < Min(limit, VR_ESTIMATE_MAX))
-		PoolSink(pool, key);
+		VrKeyHeapSink(pool->heap, pool->nheap, key);
 	else if (--pool->nheap > 0)
-		PoolSink(pool, pool->heap[pool->nheap]);
+		VrKeyHeapSink(pool->heap, pool->nheap, pool->heap[pool->nheap]);
 }
 
 /*
@@ -215,7 +171,7 @@ VrHnswPoolReconsider(VrHnswPool *pool, float limit, VrPoolRule rule)
 		uint64 key = PoolKey(pool, i);
 
 		if (VrHnswKeyDistance(key) < limit)
-			PoolRise(pool, pool->nheap++, key);
+			VrKeyHeapRise(pool->heap, pool->nheap++, key);
 	}
 }
 

@@ -21,6 +21,7 @@
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw_image.h"
+#include "hnsw/hnsw_keyheap.h"
 #include "hnsw/hnsw_private.h"
 
 /* An inlined sort of keys: hits are sorted for every row that is inserted. */
@@ -57,52 +58,18 @@ KeysReserve(VrHnswSearch *s, uint64 **keys, uint32 n, uint32 *max)
 static inline void
 FrontierPush(VrHnswSearch *s, uint64 key)
 {
-	uint64 *h;
-	uint32 i;
-
 	KeysReserve(s, &s->frontier, s->nfrontier, &s->maxfrontier);
-	h = s->frontier;
-	i = s->nfrontier++;
-	while (i > 0)
-	{
-		uint32 parent = (i - 1) / 4;
-
-		if (h[parent] <= key)
-			break;
-		h[i] = h[parent];
-		i = parent;
-	}
-	h[i] = key;
+	VrKeyHeapRise(s->frontier, s->nfrontier++, key);
 }
 
-/* Takes the least key of the non-empty frontier. Four children to a node. */
+/* Takes the least key of the non-empty frontier. */
 static inline uint64
 FrontierPop(VrHnswSearch *s)
 {
-	uint64 *h = s->frontier;
-	uint64 top = h[0];
-	uint64 key = h[--s->nfrontier];
-	uint32 n = s->nfrontier;
-	uint32 i = 0;
+	uint64 top = s->frontier[0];
 
-	for (;;)
-	{
-		uint32 child = i * 4 + 1;
-		uint32 end = Min(child + 4, n);
-		uint32 least = child;
-		uint32 c;
-
-		if (child >= n)
-			break;
-		for (c = child + 1; c < end; c++)
-			if (h[c] < h[least])
-				least = c;
-		if (h[least] >= key)
-			break;
-		h[i] = h[least];
-		i = least;
-	}
-	h[i] = key;
+	s->nfrontier--;
+	VrKeyHeapSink(s->frontier, s->nfrontier, s->frontier[s->nfrontier]);
 	return top;
 }
 
