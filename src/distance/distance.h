@@ -54,6 +54,9 @@ typedef struct VrDistanceKernels
 						   int count, float *out);
 	void (*ip_f32_batch)(int n, const float *q, const float *const *rows,
 						 int count, float *out);
+	/* the same for bit strings of n bytes that lie one behind the other */
+	void (*hamming_batch)(int n, const unsigned char *q,
+						  const unsigned char *rows, int count, uint64 *out);
 } VrDistanceKernels;
 
 /* The chosen set; valid after VrDistanceInit(), never NULL after it. */

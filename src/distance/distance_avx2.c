@@ -408,19 +408,38 @@ avx2_add_bytes(__m256i sums, __m256i x)
 	return _mm256_add_epi64(sums, _mm256_sad_epu8(x, _mm256_setzero_si256()));
 }
 
-AVX2 VR_DISTANCE_INLINE uint64
-avx2_reduce_epi64(__m256i s)
+/* From byte r on, the mask that keeps the highest r bytes; r is at most 32. */
+static const uint64 avx2_keep_bytes[8] = {
+	0, 0, 0, 0, PG_UINT64_MAX, PG_UINT64_MAX, PG_UINT64_MAX, PG_UINT64_MAX};
+
+/*
+ * The mask of what is left over of n bytes after whole registers, in a register
+ * that ends where they end. A whole register at the end is left over as well.
+ */
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_left(size_t n)
 {
-	return _mm256_extract_epi64(s, 0) + _mm256_extract_epi64(s, 1) +
-		   _mm256_extract_epi64(s, 2) + _mm256_extract_epi64(s, 3);
+	return avx2_load_bytes((const unsigned char *) avx2_keep_bytes,
+						   (n - 1) % 32 + 1);
+}
+
+/* Bits of the bytes of x that those of the row have not, and the reverse. */
+AVX2 VR_DISTANCE_INLINE __m256i
+avx2_count_xor(__m256i x, const unsigned char *row, size_t i)
+{
+	return avx2_count_bytes(_mm256_xor_si256(x, avx2_load_bytes(row, i)));
 }
 
 AVX2 VR_DISTANCE_INLINE __m256i
-avx2_count_xor(const unsigned char *a, const unsigned char *b, size_t i)
+avx2_count_xor_masked(__m256i x, const unsigned char *row, size_t i,
+					  __m256i mask)
 {
 	return avx2_count_bytes(
-		_mm256_xor_si256(avx2_load_bytes(a, i), avx2_load_bytes(b, i)));
+		_mm256_and_si256(mask, _mm256_xor_si256(x, avx2_load_bytes(row, i))));
 }
+
+/* So much of a row is counted within bytes: 8 at most for each register. */
+#define AVX2_FIT_BYTES (16 * 32)
 
 /*
  * The long way of a bit kernel is a function of its own, so that the short one
@@ -430,23 +449,29 @@ AVX2 static pg_noinline uint64
 avx2_hamming_long(size_t n, const unsigned char *a, const unsigned char *b)
 {
 	__m256i sums = _mm256_setzero_si256();
-	uint64 differ;
-	uint64 both = 0;
+	__m256i bytes = avx2_count_xor_masked(avx2_load_bytes(a, n - 32), b, n - 32,
+										  avx2_left(n));
+	__m128i sum;
 	size_t i = 0;
 
-	/* A byte counts to 8 per register: four fit, and share one addition. */
-	for (; i + 128 <= n; i += 128)
+	/* Four share an addition, which takes more than those of bytes. */
+	for (; i + 128 < n; i += 128)
 		sums = avx2_add_bytes(
 			sums,
-			_mm256_add_epi8(_mm256_add_epi8(avx2_count_xor(a, b, i),
-											avx2_count_xor(a, b, i + 32)),
-							_mm256_add_epi8(avx2_count_xor(a, b, i + 64),
-											avx2_count_xor(a, b, i + 96))));
-	for (; i + 32 <= n; i += 32)
-		sums = avx2_add_bytes(sums, avx2_count_xor(a, b, i));
-	differ = avx2_reduce_epi64(sums);
-	VrCountFewBytes(n - i, a + i, b + i, &differ, &both);
-	return differ;
+			_mm256_add_epi8(
+				_mm256_add_epi8(
+					avx2_count_xor(avx2_load_bytes(a, i), b, i),
+					avx2_count_xor(avx2_load_bytes(a, i + 32), b, i + 32)),
+				_mm256_add_epi8(
+					avx2_count_xor(avx2_load_bytes(a, i + 64), b, i + 64),
+					avx2_count_xor(avx2_load_bytes(a, i + 96), b, i + 96))));
+	for (; i + 32 < n; i += 32)
+		bytes =
+			_mm256_add_epi8(bytes, avx2_count_xor(avx2_load_bytes(a, i), b, i));
+	sums = avx2_add_bytes(sums, bytes);
+	sum = _mm_add_epi64(_mm256_castsi256_si128(sums),
+						_mm256_extracti128_si256(sums, 1));
+	return _mm_cvtsi128_si64(sum) + _mm_extract_epi64(sum, 1);
 }
 
 AVX2 uint64
@@ -465,44 +490,44 @@ AVX2 static pg_noinline void
 avx2_jaccard_long(size_t n, const unsigned char *a, const unsigned char *b,
 				  uint64 *both, uint64 *any)
 {
+	const __m256i left = avx2_left(n);
+	__m256i x = _mm256_and_si256(left, avx2_load_bytes(a, n - 32));
+	__m256i y = _mm256_and_si256(left, avx2_load_bytes(b, n - 32));
+	__m256i differ_bytes = avx2_count_bytes(_mm256_xor_si256(x, y));
+	__m256i both_bytes = avx2_count_bytes(_mm256_and_si256(x, y));
 	__m256i differ_sums = _mm256_setzero_si256();
 	__m256i both_sums = _mm256_setzero_si256();
-	uint64 differ;
-	uint64 in_both;
+	__m256i sums4;
+	__m128i sums;
 	size_t i = 0;
 
-	for (; i + 64 <= n; i += 64)
+	for (;;)
 	{
-		const __m256i x0 = avx2_load_bytes(a, i);
-		const __m256i y0 = avx2_load_bytes(b, i);
-		const __m256i x1 = avx2_load_bytes(a, i + 32);
-		const __m256i y1 = avx2_load_bytes(b, i + 32);
+		const size_t end = Min(n, i + AVX2_FIT_BYTES);
 
-		differ_sums = avx2_add_bytes(
-			differ_sums,
-			_mm256_add_epi8(avx2_count_bytes(_mm256_xor_si256(x0, y0)),
-							avx2_count_bytes(_mm256_xor_si256(x1, y1))));
-		both_sums = avx2_add_bytes(
-			both_sums,
-			_mm256_add_epi8(avx2_count_bytes(_mm256_and_si256(x0, y0)),
-							avx2_count_bytes(_mm256_and_si256(x1, y1))));
+		for (; i + 32 < end; i += 32)
+		{
+			x = avx2_load_bytes(a, i);
+			y = avx2_load_bytes(b, i);
+			differ_bytes = _mm256_add_epi8(
+				differ_bytes, avx2_count_bytes(_mm256_xor_si256(x, y)));
+			both_bytes = _mm256_add_epi8(
+				both_bytes, avx2_count_bytes(_mm256_and_si256(x, y)));
+		}
+		differ_sums = avx2_add_bytes(differ_sums, differ_bytes);
+		both_sums = avx2_add_bytes(both_sums, both_bytes);
+		if (end == n)
+			break;
+		differ_bytes = both_bytes = _mm256_setzero_si256();
 	}
-	if (i + 32 <= n)
-	{
-		const __m256i x = avx2_load_bytes(a, i);
-		const __m256i y = avx2_load_bytes(b, i);
 
-		differ_sums = avx2_add_bytes(differ_sums,
-									 avx2_count_bytes(_mm256_xor_si256(x, y)));
-		both_sums =
-			avx2_add_bytes(both_sums, avx2_count_bytes(_mm256_and_si256(x, y)));
-		i += 32;
-	}
-	differ = avx2_reduce_epi64(differ_sums);
-	in_both = avx2_reduce_epi64(both_sums);
-	VrCountFewBytes(n - i, a + i, b + i, &differ, &in_both);
-	*both = in_both;
-	*any = differ + in_both;
+	/* Both across, side by side. */
+	sums4 = _mm256_add_epi64(_mm256_unpacklo_epi64(differ_sums, both_sums),
+							 _mm256_unpackhi_epi64(differ_sums, both_sums));
+	sums = _mm_add_epi64(_mm256_castsi256_si128(sums4),
+						 _mm256_extracti128_si256(sums4, 1));
+	*both = _mm_extract_epi64(sums, 1);
+	*any = *both + _mm_cvtsi128_si64(sums);
 }
 
 AVX2 void
@@ -520,6 +545,76 @@ VrDistanceJaccardAvx2(int n, const unsigned char *a, const unsigned char *b,
 	VrCountFewBytes(n, a, b, &differ, &in_both);
 	*both = in_both;
 	*any = differ + in_both;
+}
+
+/* Four rows, of at least 32 bytes. */
+AVX2 VR_DISTANCE_INLINE void
+avx2_hamming_four(size_t n, const unsigned char *q, const unsigned char *rows,
+				  uint64 *out)
+{
+	const __m256i left = avx2_left(n);
+	__m256i x = avx2_load_bytes(q, n - 32);
+	__m256i bytes[4];
+	__m256i sums[4];
+	__m256i sum;
+	__m128i counts;
+	size_t i = 0;
+	int r;
+
+	for (r = 0; r < 4; r++)
+	{
+		sums[r] = _mm256_setzero_si256();
+		bytes[r] = avx2_count_xor_masked(x, rows + r * n, n - 32, left);
+	}
+	for (;;)
+	{
+		const size_t end = Min(n, i + AVX2_FIT_BYTES);
+
+		for (; i + 32 < end; i += 32)
+		{
+			x = avx2_load_bytes(q, i);
+			for (r = 0; r < 4; r++)
+				bytes[r] = _mm256_add_epi8(bytes[r],
+										   avx2_count_xor(x, rows + r * n, i));
+		}
+		for (r = 0; r < 4; r++)
+		{
+			sums[r] = avx2_add_bytes(sums[r], bytes[r]);
+			bytes[r] = _mm256_setzero_si256();
+		}
+		if (end == n)
+			break;
+	}
+
+	/* Each row's counts to 16 bits of their own, then all four across. */
+	sum = _mm256_add_epi64(
+		_mm256_add_epi64(sums[0], _mm256_slli_epi64(sums[1], 16)),
+		_mm256_add_epi64(_mm256_slli_epi64(sums[2], 32),
+						 _mm256_slli_epi64(sums[3], 48)));
+	counts = _mm_add_epi64(_mm256_castsi256_si128(sum),
+						   _mm256_extracti128_si256(sum, 1));
+	counts = _mm_add_epi64(counts, _mm_unpackhi_epi64(counts, counts));
+	_mm256_storeu_si256((__m256i *) out, _mm256_cvtepu16_epi64(counts));
+}
+
+AVX2 void
+VrDistanceHammingBatchAvx2(int n, const unsigned char *q,
+						   const unsigned char *rows, int count, uint64 *out)
+{
+	const size_t size = n;
+	int r;
+
+	if (count < 4 || n < 32 || n > VR_DISTANCE_BATCH_BYTES)
+		for (r = 0; r < count; r++)
+			out[r] = VrDistanceHammingAvx2(n, q, rows + r * size);
+	else
+		for (r = 0; r < count; r += 4)
+		{
+			/* The last four once more: counts are the same in any order. */
+			const int first = Min(r, count - 4);
+
+			avx2_hamming_four(size, q, rows + first * size, out + first);
+		}
 }
 
 const VrDistanceKernels VrDistanceAvx2 = {
@@ -540,6 +635,7 @@ const VrDistanceKernels VrDistanceAvx2 = {
 	.jaccard = VrDistanceJaccardAvx2,
 	.l2sq_f32_batch = avx2_l2sq_f32_batch,
 	.ip_f32_batch = avx2_ip_f32_batch,
+	.hamming_batch = VrDistanceHammingBatchAvx2,
 };
 
 #endif /* VR_DISTANCE_X86 */

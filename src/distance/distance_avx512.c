@@ -381,11 +381,47 @@ avx512_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 	avx512_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
-/* Bytes i to n, at most a register of them, among zeroes. */
+/* From byte r on, the mask that keeps the highest r bytes; r is at most 64. */
+static const uint64 avx512_keep_bytes[16] = {0,
+											 0,
+											 0,
+											 0,
+											 0,
+											 0,
+											 0,
+											 0,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX,
+											 PG_UINT64_MAX};
+
+/*
+ * The mask of what is left over of n bytes after whole registers, in a register
+ * that ends where they end. A whole register at the end is left over as well.
+ */
 AVX512_POPCNT VR_DISTANCE_INLINE __m512i
-avx512_load_bytes(const unsigned char *p, size_t i, size_t n)
+avx512_left(size_t n)
 {
-	return _mm512_maskz_loadu_epi8(~(uint64) 0 >> (64 - (n - i)), p + i);
+	return _mm512_loadu_si512((const char *) avx512_keep_bytes +
+							  ((n - 1) % 64 + 1));
+}
+
+/* All of n bytes, less than a register. */
+AVX512_POPCNT VR_DISTANCE_INLINE __m512i
+avx512_load_few(const unsigned char *p, size_t n)
+{
+	return _mm512_maskz_loadu_epi8(((uint64) 1 << n) - 1, p);
+}
+
+/* (x ^ y) & mask */
+AVX512_POPCNT VR_DISTANCE_INLINE __m512i
+avx512_xor_masked(__m512i x, __m512i y, __m512i mask)
+{
+	return _mm512_ternarylogic_epi64(x, y, mask, 0x28);
 }
 
 AVX512_POPCNT VR_DISTANCE_INLINE __m512i
@@ -395,10 +431,11 @@ avx512_add_bits(__m512i sum, __m512i x)
 }
 
 AVX512_POPCNT static uint64
-avx512_hamming(int n, const unsigned char *a, const unsigned char *b)
+avx512_hamming(int size, const unsigned char *a, const unsigned char *b)
 {
-	__m512i sum = _mm512_setzero_si512();
-	size_t i = 0;
+	const size_t n = size;
+	__m512i sum;
+	size_t i;
 
 	if (n < VR_DISTANCE_FEW_BYTES)
 	{
@@ -408,14 +445,100 @@ avx512_hamming(int n, const unsigned char *a, const unsigned char *b)
 		VrCountFewBytes(n, a, b, &differ, &both);
 		return differ;
 	}
-	for (; i + 64 <= n; i += 64)
+	if (n < 64)
+		return _mm512_reduce_add_epi64(_mm512_popcnt_epi64(
+			_mm512_xor_si512(avx512_load_few(a, n), avx512_load_few(b, n))));
+
+	sum = _mm512_popcnt_epi64(avx512_xor_masked(_mm512_loadu_si512(a + n - 64),
+												_mm512_loadu_si512(b + n - 64),
+												avx512_left(n)));
+	for (i = 0; i + 64 < n; i += 64)
 		sum = avx512_add_bits(sum, _mm512_xor_si512(_mm512_loadu_si512(a + i),
 													_mm512_loadu_si512(b + i)));
-	if (i < n)
-		sum =
-			avx512_add_bits(sum, _mm512_xor_si512(avx512_load_bytes(a, i, n),
-												  avx512_load_bytes(b, i, n)));
 	return _mm512_reduce_add_epi64(sum);
+}
+
+/*
+ * Counts of four rows that lie one behind the other, each in 16 bits of the
+ * elements; "few" says that they are shorter than a register.
+ */
+AVX512_POPCNT VR_DISTANCE_INLINE __m512i
+avx512_hamming_four(size_t n, const bool few, const unsigned char *q,
+					const unsigned char *rows)
+{
+	__m512i sums[4];
+	size_t i;
+	int r;
+
+	if (few)
+	{
+		const __m512i x = avx512_load_few(q, n);
+
+		for (r = 0; r < 4; r++)
+			sums[r] = _mm512_popcnt_epi64(
+				_mm512_xor_si512(x, avx512_load_few(rows + r * n, n)));
+	}
+	else
+	{
+		const __m512i left = avx512_left(n);
+		const __m512i x = _mm512_loadu_si512(q + n - 64);
+
+		for (r = 0; r < 4; r++)
+			sums[r] = _mm512_popcnt_epi64(avx512_xor_masked(
+				_mm512_loadu_si512(rows + r * n + n - 64), x, left));
+		for (i = 0; i + 64 < n; i += 64)
+		{
+			const __m512i y = _mm512_loadu_si512(q + i);
+
+			for (r = 0; r < 4; r++)
+				sums[r] = avx512_add_bits(
+					sums[r],
+					_mm512_xor_si512(y, _mm512_loadu_si512(rows + r * n + i)));
+		}
+	}
+	return _mm512_add_epi64(
+		_mm512_add_epi64(sums[0], _mm512_slli_epi64(sums[1], 16)),
+		_mm512_add_epi64(_mm512_slli_epi64(sums[2], 32),
+						 _mm512_slli_epi64(sums[3], 48)));
+}
+
+AVX512_POPCNT VR_DISTANCE_INLINE void
+avx512_hamming_rows(size_t n, const bool few, const unsigned char *q,
+					const unsigned char *rows, int count, uint64 *out)
+{
+	int r;
+
+	for (r = 0; r < count; r += 8)
+	{
+		/* The last eight once more: counts are the same in any order. */
+		const int first = Min(r, count - 8);
+		const unsigned char *row = rows + first * n;
+		const __m512i low = avx512_hamming_four(n, few, q, row);
+		const __m512i high = avx512_hamming_four(n, few, q, row + 4 * n);
+		const __m512i sum = _mm512_add_epi64(_mm512_unpacklo_epi64(low, high),
+											 _mm512_unpackhi_epi64(low, high));
+		const __m256i sum4 = _mm256_add_epi64(
+			_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
+		const __m128i sum2 = _mm_add_epi64(_mm256_castsi256_si128(sum4),
+										   _mm256_extracti128_si256(sum4, 1));
+
+		_mm512_storeu_si512(out + first, _mm512_cvtepu16_epi64(sum2));
+	}
+}
+
+AVX512_POPCNT static void
+avx512_hamming_batch(int n, const unsigned char *q, const unsigned char *rows,
+					 int count, uint64 *out)
+{
+	int r;
+
+	if (count < 8 || n > VR_DISTANCE_BATCH_BYTES)
+		for (r = 0; r < count; r++)
+			out[r] = avx512_hamming(n, q, rows + (size_t) r * n);
+	else if (n < 64)
+		avx512_hamming_rows(n, true, q, rows, count, out);
+	else
+		avx512_hamming_rows(n, false, q, rows, count, out);
 }
 
 /* The sums of the elements of x and of y, for less than one after the other. */
@@ -436,12 +559,16 @@ avx512_reduce_two(__m512i x, __m512i y, uint64 *sum_x, uint64 *sum_y)
 }
 
 AVX512_POPCNT static void
-avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
+avx512_jaccard(int size, const unsigned char *a, const unsigned char *b,
 			   uint64 *both, uint64 *any)
 {
-	__m512i in_both = _mm512_setzero_si512();
-	__m512i in_any = _mm512_setzero_si512();
-	size_t i = 0;
+	const size_t n = size;
+	__m512i in_both;
+	__m512i in_any;
+	__m512i x;
+	__m512i y;
+	__m512i left;
+	size_t i;
 
 	if (n < VR_DISTANCE_FEW_BYTES)
 	{
@@ -453,19 +580,24 @@ avx512_jaccard(int n, const unsigned char *a, const unsigned char *b,
 		*any = differ + few_both;
 		return;
 	}
-	for (; i + 64 <= n; i += 64)
+	if (n < 64)
 	{
-		const __m512i x = _mm512_loadu_si512(a + i);
-		const __m512i y = _mm512_loadu_si512(b + i);
-
-		in_both = avx512_add_bits(in_both, _mm512_and_si512(x, y));
-		in_any = avx512_add_bits(in_any, _mm512_or_si512(x, y));
+		x = avx512_load_few(a, n);
+		y = avx512_load_few(b, n);
+		avx512_reduce_two(_mm512_popcnt_epi64(_mm512_and_si512(x, y)),
+						  _mm512_popcnt_epi64(_mm512_or_si512(x, y)), both,
+						  any);
+		return;
 	}
-	if (i < n)
+	left = avx512_left(n);
+	x = _mm512_and_si512(left, _mm512_loadu_si512(a + n - 64));
+	y = _mm512_and_si512(left, _mm512_loadu_si512(b + n - 64));
+	in_both = _mm512_popcnt_epi64(_mm512_and_si512(x, y));
+	in_any = _mm512_popcnt_epi64(_mm512_or_si512(x, y));
+	for (i = 0; i + 64 < n; i += 64)
 	{
-		const __m512i x = avx512_load_bytes(a, i, n);
-		const __m512i y = avx512_load_bytes(b, i, n);
-
+		x = _mm512_loadu_si512(a + i);
+		y = _mm512_loadu_si512(b + i);
 		in_both = avx512_add_bits(in_both, _mm512_and_si512(x, y));
 		in_any = avx512_add_bits(in_any, _mm512_or_si512(x, y));
 	}
@@ -487,12 +619,14 @@ const VrDistanceKernels VrDistanceAvx512 = {
 	AVX512_FLOAT_KERNELS,
 	.hamming = VrDistanceHammingAvx2,
 	.jaccard = VrDistanceJaccardAvx2,
+	.hamming_batch = VrDistanceHammingBatchAvx2,
 };
 
 const VrDistanceKernels VrDistanceAvx512Popcnt = {
 	AVX512_FLOAT_KERNELS,
 	.hamming = avx512_hamming,
 	.jaccard = avx512_jaccard,
+	.hamming_batch = avx512_hamming_batch,
 };
 
 #endif /* VR_DISTANCE_X86 */

@@ -379,6 +379,16 @@ neon_jaccard(int n, const unsigned char *a, const unsigned char *b,
 	*any = differ + *both;
 }
 
+static void
+neon_hamming_batch(int n, const unsigned char *q, const unsigned char *rows,
+				   int count, uint64 *out)
+{
+	int r;
+
+	for (r = 0; r < count; r++)
+		out[r] = neon_hamming(n, q, rows + (size_t) r * n);
+}
+
 const VrDistanceKernels VrDistanceNeon = {
 	.name = "neon",
 	.l2sq_f32 = neon_l2sq_f32,
@@ -397,6 +407,7 @@ const VrDistanceKernels VrDistanceNeon = {
 	.jaccard = neon_jaccard,
 	.l2sq_f32_batch = neon_l2sq_f32_batch,
 	.ip_f32_batch = neon_ip_f32_batch,
+	.hamming_batch = neon_hamming_batch,
 };
 
 #endif /* VR_DISTANCE_NEON */

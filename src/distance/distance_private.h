@@ -19,6 +19,12 @@
 /* Bit strings shorter than this, in bytes, are counted word by word. */
 #define VR_DISTANCE_FEW_BYTES 32
 
+/*
+ * Bit strings longer than this, in bytes, are counted one by one in a batch:
+ * shorter ones have counts of 16 bits, which are added side by side.
+ */
+#define VR_DISTANCE_BATCH_BYTES 4096
+
 /* Lines of 64 bytes of a row in a batch that are asked for in advance. */
 #define VR_DISTANCE_PREFETCH_LINES 8
 
@@ -66,6 +72,9 @@ extern uint64 VrDistanceHammingAvx2(int n, const unsigned char *a,
 extern void VrDistanceJaccardAvx2(int n, const unsigned char *a,
 								  const unsigned char *b, uint64 *both,
 								  uint64 *any);
+extern void VrDistanceHammingBatchAvx2(int n, const unsigned char *q,
+									   const unsigned char *rows, int count,
+									   uint64 *out);
 #endif
 #ifdef VR_DISTANCE_NEON
 extern const VrDistanceKernels VrDistanceNeon;

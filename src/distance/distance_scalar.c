@@ -474,6 +474,16 @@ scalar_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 	scalar_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
+static void
+scalar_hamming_batch(int n, const unsigned char *q, const unsigned char *rows,
+					 int count, uint64 *out)
+{
+	int r;
+
+	for (r = 0; r < count; r++)
+		out[r] = scalar_hamming(n, q, rows + (size_t) r * n);
+}
+
 const VrDistanceKernels VrDistanceScalar = {
 	.name = "scalar",
 	.l2sq_f32 = scalar_l2sq_f32,
@@ -492,4 +502,5 @@ const VrDistanceKernels VrDistanceScalar = {
 	.jaccard = scalar_jaccard,
 	.l2sq_f32_batch = scalar_l2sq_f32_batch,
 	.ip_f32_batch = scalar_ip_f32_batch,
+	.hamming_batch = scalar_hamming_batch,
 };

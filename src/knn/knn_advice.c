@@ -128,6 +128,7 @@ AdviceBits(Advice *advice, AdviceForm *form)
 	int bytes = (base->dim + 7) / 8;
 	unsigned char *codes = palloc((Size) bytes * base->count);
 	unsigned char *code = palloc(bytes);
+	uint64 *differ = palloc(base->count * sizeof(uint64));
 	int query;
 	int i;
 
@@ -139,16 +140,17 @@ AdviceBits(Advice *advice, AdviceForm *form)
 		CHECK_FOR_INTERRUPTS();
 		VrKnnBits(base->dim, AdviceRow(&advice->queries, query), advice->mean,
 				  code);
+		VrDistance->hamming_batch(bytes, code, codes, base->count, differ);
 		for (i = 0; i < base->count; i++)
 		{
-			entries[i].order =
-				VrDistance->hamming(bytes, code, codes + (Size) i * bytes);
+			entries[i].order = differ[i];
 			entries[i].key = i;
 		}
 		AdviceJudge(advice, query, entries, form);
 	}
 	pfree(codes);
 	pfree(code);
+	pfree(differ);
 	pfree(entries);
 }
 

@@ -37,6 +37,9 @@ PG_FUNCTION_INFO_V1(vr_binary_oversampling);
 #define BINARY_SAMPLE 128
 #define BINARY_DEEPEST 64
 
+/* Queries that a row's code is compared with at once. */
+#define BINARY_BATCH 64
+
 typedef struct BinarySearch
 {
 	VrKnnSpec spec;         /* k is that of the results */
@@ -54,15 +57,20 @@ typedef struct BinarySearch
 static void
 BinaryOffer(BinarySearch *search, const unsigned char *code, int64 tid)
 {
+	uint64 differ[BINARY_BATCH];
+	int first;
 	int i;
 
-	for (i = 0; i < search->spec.nqueries; i++)
+	for (first = 0; first < search->spec.nqueries; first += BINARY_BATCH)
 	{
-		uint64 differ = VrDistance->hamming(
-			search->bytes, search->queries + (Size) i * search->bytes, code);
+		const int n = Min(BINARY_BATCH, search->spec.nqueries - first);
 
+		VrDistance->hamming_batch(
+			search->bytes, code, search->queries + (Size) first * search->bytes,
+			n, differ);
 		/* Already an order: no need to map it. */
-		VrKnnTopOffer(&search->candidates[i], differ, tid);
+		for (i = 0; i < n; i++)
+			VrKnnTopOffer(&search->candidates[first + i], differ[i], tid);
 	}
 }
 

@@ -54,6 +54,7 @@ typedef enum Kernel
 	K_F32_TO_F16,
 	K_HAMMING,
 	K_JACCARD,
+	K_HAMMING_BATCH,
 	K_COUNT
 } Kernel;
 
@@ -61,7 +62,8 @@ static const char *const kernel_names[K_COUNT] = {
 	"l2sq_f32",       "ip_f32",       "l1_f32",       "cosine_f32",
 	"l2sq_f32_batch", "ip_f32_batch", "l2sq_f16",     "ip_f16",
 	"l1_f16",         "cosine_f16",   "l2sq_f32_f16", "ip_f32_f16",
-	"f16_to_f32",     "f32_to_f16",   "hamming",      "jaccard"};
+	"f16_to_f32",     "f32_to_f16",   "hamming",      "jaccard",
+	"hamming_batch"};
 
 /*
  * Operands, one row after another. As many bits as a kernel wants are taken
@@ -73,6 +75,7 @@ static pg_attribute_aligned(64) char query_memory[MAX_DIM * 4 + 64];
 static pg_attribute_aligned(64) char row_memory[CACHE_BYTES + 64];
 static pg_attribute_aligned(64) char out_memory[MAX_DIM * 4 + 64];
 static float results[MAX_ROWS];
+static uint64 row_counts[MAX_ROWS];
 
 static double
 now_ns(void)
@@ -99,6 +102,7 @@ query_bytes(Kernel kernel, int dim)
 			return 2 * dim;
 		case K_HAMMING:
 		case K_JACCARD:
+		case K_HAMMING_BATCH:
 			return dim / 8;
 		default:
 			return 4 * dim;
@@ -178,6 +182,9 @@ run_kernel(const VrDistanceKernels *k, Kernel kernel, int dim, int rows,
 			EACH_ROW(row_list[r] = (void *) row);
 		case K_IP_F32_BATCH:
 			EACH_ROW(row_list[r] = (void *) row);
+		case K_HAMMING_BATCH:
+			k->hamming_batch(dim / 8, query, (void *) row, rows, row_counts);
+			break;
 		case K_COUNT:
 			break;
 	}
@@ -333,6 +340,13 @@ typedef union FloatBits
 		for (int r = 0; r < count; r++)                                        \
 			out[r] = set##_ip_f32(n, q, rows[r]);                              \
 	}                                                                          \
+	attr static void set##_hamming_batch(int n, const unsigned char *q,        \
+										 const unsigned char *rows, int count, \
+										 uint64 *out)                          \
+	{                                                                          \
+		for (int r = 0; r < count; r++)                                        \
+			out[r] = set##_hamming(n, q, rows + r * n);                        \
+	}                                                                          \
 	static const VrDistanceKernels set = {                                     \
 		.name = #set,                                                          \
 		.l2sq_f32 = set##_l2sq_f32,                                            \
@@ -351,6 +365,7 @@ typedef union FloatBits
 		.jaccard = set##_jaccard,                                              \
 		.l2sq_f32_batch = set##_l2sq_f32_batch,                                \
 		.ip_f32_batch = set##_ip_f32_batch,                                    \
+		.hamming_batch = set##_hamming_batch,                                  \
 	};
 
 #ifdef __clang__
@@ -425,10 +440,12 @@ typedef struct Mix
 /* In AVX2, so many registers share an addition of bytes: see the kernels. */
 #define MIX_BITS_AVX2(EACH)                                                    \
 	EACH(K_HAMMING, 4, 8, 0, 0, 0, 0, 0, 8, 25)                                \
-	EACH(K_JACCARD, 2, 4, 0, 0, 0, 0, 0, 8, 26)
+	EACH(K_JACCARD, 2, 4, 0, 0, 0, 0, 0, 8, 26)                                \
+	EACH(K_HAMMING_BATCH, 16, 20, 0, 0, 0, 0, 0, 32, 100)
 #define MIX_BITS_AVX512(EACH)                                                  \
 	EACH(K_HAMMING, 1, 2, 0, 0, 0, 0, 0, 1, 2)                                 \
-	EACH(K_JACCARD, 1, 2, 0, 0, 0, 0, 0, 2, 4)
+	EACH(K_JACCARD, 1, 2, 0, 0, 0, 0, 0, 2, 4)                                 \
+	EACH(K_HAMMING_BATCH, 8, 9, 0, 0, 0, 0, 0, 8, 16)
 
 #define MIX_REPEAT(times, text, ...)                                           \
 	_Pragma("GCC unroll 32") for (i = 0; i < (times); i++) __asm__ volatile(   \

@@ -1,6 +1,7 @@
 /*
  * distance_bits_test.c
- *		Hamming and Jaccard kernels of every set against counting by hand.
+ *		Hamming and Jaccard kernels of every set against counting by hand, and
+ *		batches against single calls.
  */
 #include "c.h"
 
@@ -66,6 +67,77 @@ check_set(const DistanceSet *set, const char *what, const unsigned char *a,
 		unit_note("wrong at %d bytes", wrong);
 }
 
+#define BATCH_BYTES 4200
+#define BATCH_ROWS 21
+
+/* The first length at which a batch of some size is wrong; -1 if none. */
+static int
+first_wrong_batch(const VrDistanceKernels *k, bool from_end,
+				  const unsigned char *q, const unsigned char *rows)
+{
+	int n;
+
+	/* All short lengths, then those about the ends of registers. */
+	for (n = 0; n <= BATCH_BYTES; n += n < 300 || (n + 1) % 32 < 3 ? 1 : 7)
+	{
+		const unsigned char *x = from_end ? q - n : q;
+		int count;
+
+		for (count = 0; count <= BATCH_ROWS; count++)
+		{
+			const unsigned char *y = from_end ? rows - count * n : rows;
+			uint64 out[BATCH_ROWS + 1];
+			int r;
+
+			for (r = 0; r <= BATCH_ROWS; r++)
+				out[r] = 12345678;
+			k->hamming_batch(n, x, y, count, out);
+			for (r = 0; r < count; r++)
+				if (out[r] != k->hamming(n, x, y + r * n))
+					return n;
+			if (out[count] != 12345678)
+				return n;
+		}
+	}
+	return -1;
+}
+
+static void
+check_batch(const DistanceSet *set, const char *what, const unsigned char *q,
+			const unsigned char *q_end, const unsigned char *rows,
+			const unsigned char *rows_end)
+{
+	int wrong = first_wrong_batch(set->kernels, false, q, rows);
+
+	if (wrong < 0)
+		wrong = first_wrong_batch(set->kernels, true, q_end, rows_end);
+	if (!unit_ok(wrong < 0, "%s: batches of bits, %s", set->name, what))
+		unit_note("wrong at %d bytes", wrong);
+}
+
+static void
+check_batches(const DistanceSet *sets, int count)
+{
+	unsigned char *q_end;
+	unsigned char *rows_end;
+	unsigned char *q = unit_guarded(BATCH_BYTES, &q_end);
+	unsigned char *rows = unit_guarded(BATCH_BYTES * BATCH_ROWS, &rows_end);
+	unsigned char *p;
+	int s;
+
+	for (p = q; p < q_end; p++)
+		*p = (unsigned char) unit_random();
+	for (p = rows; p < rows_end; p++)
+		*p = (unsigned char) unit_random();
+	for (s = 0; s < count; s++)
+		check_batch(&sets[s], "random", q, q_end, rows, rows_end);
+
+	memset(q, 0xff, q_end - q);
+	memset(rows, 0, rows_end - rows);
+	for (s = 0; s < count; s++)
+		check_batch(&sets[s], "all against none", q, q_end, rows, rows_end);
+}
+
 int
 main(void)
 {
@@ -93,6 +165,8 @@ main(void)
 		memset(b, 0xff, b_end - b);
 		check_set(&sets[s], "all against all", a, a_end, b, b_end);
 	}
+
+	check_batches(sets, count);
 
 	/* Sums beyond 16 and 8 bits in any lane: a million bytes of ones. */
 	{
