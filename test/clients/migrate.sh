@@ -11,15 +11,7 @@
 cd "$VR_TOP" || exit 1
 
 [ -e "$PGVECTOR/vector.control" ] || vr_die "PGVECTOR is no source of pgvector"
-config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
-log=$VR_TOP/build/migrate/log
-trap vr_cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-vr_workdir build/migrate
-rm -rf "$log"
-mkdir -p "$log"
-: >"$log/results"
+results_begin "$VR_TOP/build/migrate"
 rm -rf "$VR_WORK/root"
 vr_mirror "$config" "$VR_WORK/root"
 vr_build "$log/build.log"

@@ -11,16 +11,7 @@
 . "$VR_TOP/test/clients/programs.sh"
 cd "$VR_TOP" || exit 1
 
-config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
-log=$VR_TOP/build/clients/log
-trap vr_cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-vr_workdir build/clients
-rm -rf "$log"
-mkdir -p "$log"
-: >"$log/results"
-: >"$log/ran"
+results_begin "$VR_TOP/build/clients"
 clients_choose ${*:-$CLIENTS_GROUPS} || vr_die "no such program: $*"
 vr_mirror "$config" "$VR_WORK/root"
 vr_build "$log/build.log"

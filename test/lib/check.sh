@@ -19,17 +19,9 @@
 cd "$VR_TOP" || exit 1
 
 groups=${*:-lint unit regress isolation clients tap}
-config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
 dir=${VR_CHECK:-$VR_TOP/build/check}
-log=$dir/log
-trap vr_cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-vr_workdir "$dir"
-rm -rf "$log"
-mkdir -p "$log/tap" "$log/lint"
-: >"$log/results"
-: >"$log/ran"
+results_begin "$dir"
+mkdir "$log/tap" "$log/lint"
 
 wanted()
 {

@@ -1,11 +1,28 @@
-# results.sh: what a run of tests found out, for scripts to source (bash).
+# results.sh: what a run of tests found out, for scripts to source (bash) after
+# private.sh.
 #
 # One line per test in $log/results, verdict, group and name, and one per test
 # file that was run in $log/ran.
 #
+#   results_begin DIR   finds the PostgreSQL to test with ($config), works in
+#                       DIR, with a new folder for logs ($log), and sets traps
 #   result pass|fail|skip GROUP NAME
 #   tap_results GROUP NAME FILE STATUS   counts the test lines of TAP output
 #   results_end      what failed, and "N passed, N failed"; false if any failed
+
+results_begin()
+{
+	config=$(vr_find_pg_config) || vr_die "no PostgreSQL here: make setup"
+	log=$1/log
+	trap vr_cleanup EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	vr_workdir "$1"
+	rm -rf "$log"
+	mkdir -p "$log"
+	: >"$log/results"
+	: >"$log/ran"
+}
 
 result()
 {
