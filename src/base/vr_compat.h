@@ -61,13 +61,26 @@
 #define VrSnapshotsMayBeTooOld() (old_snapshot_threshold >= 0)
 #endif
 
-/* 15 lets the blocks of such a context grow. */
+/*
+ * 15 lets the blocks of such a context grow; a size that is expected is that of
+ * the first, which begins with the context itself.
+ */
 #if PG_VERSION_NUM >= 150000
-#define VrGenerationContextCreate(parent, name)                                \
-	GenerationContextCreate(parent, name, ALLOCSET_DEFAULT_SIZES)
+#define VrGenerationContextCreate(parent, name, size)                          \
+	GenerationContextCreate(parent, name, size, ALLOCSET_DEFAULT_INITSIZE,     \
+							Max(size, ALLOCSET_DEFAULT_MAXSIZE))
+#define VR_GENERATION_SIZED true
 #else
-#define VrGenerationContextCreate(parent, name)                                \
+#define VrGenerationContextCreate(parent, name, size)                          \
 	GenerationContextCreate(parent, name, SLAB_LARGE_BLOCK_SIZE)
+#define VR_GENERATION_SIZED false
+#endif
+
+/* 17 gives the rows of a tuplestore a context of their own. */
+#if PG_VERSION_NUM >= 170000
+#define VR_TUPLESTORE_ROWS_HERE false
+#else
+#define VR_TUPLESTORE_ROWS_HERE true
 #endif
 
 /* 18 counts disabled nodes; before, infinite costs say that a path is no use. */

@@ -296,7 +296,7 @@ Datum
 vr_compression_advice(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc;
-	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc);
+	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc, 0);
 	Advice advice = {0};
 	VrKnnTable table;
 	VrKnnBlock sample;

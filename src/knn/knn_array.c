@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "base/vr_error.h"
+#include "base/vr_huge.h"
 #include "knn/knn_private.h"
 
 static const char *const metric_names[] = {"l2", "ip", "cosine", "l1"};
@@ -38,9 +39,10 @@ VrKnnMetricName(VrKnnMetric metric)
 void *
 VrKnnAlloc(Size n, Size each)
 {
-	void *p = MemoryContextAllocHuge(CurrentMemoryContext,
-									 add_size(mul_size(n, each), VR_KNN_LINE));
+	const Size size = add_size(mul_size(n, each), VR_KNN_LINE);
+	void *p = MemoryContextAllocHuge(CurrentMemoryContext, size);
 
+	vr_huge_advise(p, size);
 	return (void *) TYPEALIGN(VR_KNN_LINE, p);
 }
 

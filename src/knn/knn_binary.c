@@ -376,7 +376,7 @@ Datum
 vr_knn_binary(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc;
-	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc);
+	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc, 0);
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall knn_binary", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);

@@ -32,7 +32,7 @@ Datum
 vr_centroids(PG_FUNCTION_ARGS)
 {
 	TupleDesc desc;
-	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc);
+	Tuplestorestate *store = VrKnnReturnSet(fcinfo, &desc, 0);
 	int k = VrKnnCheckRange("k", PG_GETARG_INT32(1), 1, CENTROIDS_MAX_K);
 	int iterations =
 		VrKnnCheckRange("iterations", PG_GETARG_INT32(2), 0, 10000);

@@ -23,13 +23,35 @@
 #include "utils/syscache.h"
 
 #include "base/vr_compat.h"
+#include "base/vr_huge.h"
 #include "base/vr_record.h"
 #include "knn/knn_private.h"
 
 PG_FUNCTION_INFO_V1(vr_knn_exact);
 
+/* A row of a result, as a tuplestore keeps it, with a key of some digits. */
+#define EXACT_ROW_BYTES 64
+
+/* Rows of as many bytes together are worth to ask for huge pages. */
+#define EXACT_ROWS_HUGE (4 * 1024 * 1024)
+
+/*
+ * Bytes that so many rows are expected to take, if they will be where we say:
+ * within work_mem, beyond which they go to a file. None if few.
+ */
+static Size
+ExactRowsSize(double rows)
+{
+	double bytes = Min(rows * EXACT_ROW_BYTES, work_mem * 1024.0);
+
+	if (!VR_GENERATION_SIZED || !VR_TUPLESTORE_ROWS_HERE ||
+		bytes < EXACT_ROWS_HUGE)
+		return 0;
+	return MAXALIGN((Size) bytes);
+}
+
 Tuplestorestate *
-VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc)
+VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc, double rows)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MemoryContext context;
@@ -53,8 +75,14 @@ VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc)
 	 */
 	context = fcinfo->flinfo->fn_extra;
 	if (context == NULL)
-		context = fcinfo->flinfo->fn_extra = VrGenerationContextCreate(
-			fcinfo->flinfo->fn_mcxt, "vecrecall result rows");
+	{
+		Size size = ExactRowsSize(rows);
+
+		context = VrGenerationContextCreate(fcinfo->flinfo->fn_mcxt,
+											"vecrecall result rows", size);
+		vr_huge_advise(context, size);
+		fcinfo->flinfo->fn_extra = context;
+	}
 	MemoryContextSwitchTo(context);
 	result->setResult = tuplestore_begin_heap(
 		(result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
@@ -357,8 +385,6 @@ vr_knn_exact(PG_FUNCTION_ARGS)
 	VrKnnCheckNotNull(fcinfo, 2, "queries");
 	VrKnnCheckNotNull(fcinfo, 3, "k");
 	VrKnnCheckNotNull(fcinfo, 4, "metric");
-	store = VrKnnReturnSet(fcinfo, &desc);
-
 	context = AllocSetContextCreate(CurrentMemoryContext, "vecrecall knn_exact",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
@@ -378,7 +404,11 @@ vr_knn_exact(PG_FUNCTION_ARGS)
 	/* No room for more results than there can be. */
 	spec.k = Max(Min(spec.k, VrKnnTableMostRows(&table)), 1);
 	workers = VrKnnParallelWorkers(&table, &spec);
+	/* To put results of several together takes more. */
+	if (workers > 0 && !VrKnnPlanSearch(&spec, ExactBudget(), workers, &plan))
+		workers = 0;
 	VrKnnPlanOrError(&spec, workers, &plan);
+	store = VrKnnReturnSet(fcinfo, &desc, (double) spec.nqueries * spec.k);
 	VrKnnProgressBegin("knn_exact", VrKnnTableRows(table.relid));
 	for (first = 0; first < spec.nqueries; first += plan.pass_queries)
 		ExactPass(&table, &spec, &plan, first, workers, store, desc);

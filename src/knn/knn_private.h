@@ -66,10 +66,11 @@ extern void *VrKnnAlloc(Size n, Size each);
 
 /*
  * Makes the function return a tuplestore of the rows its caller expects, which
- * must be a composite type; returns it and its descriptor. Uses fn_extra.
+ * must be a composite type; returns it and its descriptor. Uses fn_extra. There
+ * may be more rows than are said.
  */
-extern Tuplestorestate *VrKnnReturnSet(FunctionCallInfo fcinfo,
-									   TupleDesc *desc);
+extern Tuplestorestate *VrKnnReturnSet(FunctionCallInfo fcinfo, TupleDesc *desc,
+									   double rows);
 
 /* Errors for k out of range (returned else), and for a NULL argument. */
 extern int VrKnnCheckK(int k);
