@@ -99,7 +99,7 @@ CREATE TABLE knn_wide (id int PRIMARY KEY, v vector(64)) WITH (parallel_workers 
 INSERT INTO knn_wide SELECT i, (SELECT array_agg((i * j * j % 1009)::real ORDER BY j) FROM generate_series(1, 64) j)::vector
 FROM generate_series(1, 8000) i;
 ANALYZE knn_wide;
-CREATE TABLE knn_queries AS SELECT array_agg(v ORDER BY id) AS q FROM knn_wide WHERE id <= 300;
+CREATE TABLE knn_queries AS SELECT array_agg(v ORDER BY id) AS q FROM knn_wide WHERE id <= 1000;
 CREATE TABLE knn_first AS SELECT f.* FROM knn_queries, vecrecall.knn_exact('knn_wide', 'v', q, 20) f;
 SET max_parallel_workers_per_gather = 0;
 CREATE TABLE knn_second AS SELECT f.* FROM knn_queries, vecrecall.knn_exact('knn_wide', 'v', q, 20) f;

@@ -168,9 +168,8 @@ VrKnnPlanOrError(const VrKnnSpec *spec, int workers, VrKnnPlan *plan)
 			(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 			 errmsg("work_mem of %d kB is too small for this search", work_mem),
 			 errdetail("The results of one query, up to %d, take " //
-					   INT64_FORMAT " kB%s.",
-					   spec->k, (plan->bytes_needed + 1023) / 1024,
-					   workers > 0 ? " in all processes together" : ""),
+					   INT64_FORMAT " kB.",
+					   spec->k, (plan->bytes_needed + 1023) / 1024),
 			 errhint("Set work_mem to at least '" INT64_FORMAT "kB', or "
 					 "ask for fewer rows.",
 					 (plan->bytes_needed + 1023) / 1024)));
@@ -252,8 +251,8 @@ ExactRowSet(ExactRow *row, int query, int rank, int length, double distance)
 
 static void
 ExactReturn(const VrKnnTable *table, const VrKnnSpec *spec,
-			const VrKnnSearch *search, int first, int count,
-			Tuplestorestate *store, TupleDesc desc)
+			const VrKnnSearch *search, VrKnnParallel *parallel, int first,
+			int count, Tuplestorestate *store, TupleDesc desc)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall result row", ALLOCSET_SMALL_SIZES);
@@ -265,9 +264,12 @@ ExactReturn(const VrKnnTable *table, const VrKnnSpec *spec,
 	{
 		int n;
 		int i;
-		const VrKnnEntry *entries = VrKnnSearchResult(search, query, &n);
+		const VrKnnEntry *entries;
 
 		CHECK_FOR_INTERRUPTS();
+		if (parallel != NULL)
+			VrKnnParallelSort(parallel, query);
+		entries = VrKnnSearchResult(search, query, &n);
 		for (i = 0; i < n; i++)
 		{
 			double distance =
@@ -328,23 +330,35 @@ ExactPass(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 {
 	int count = Min(plan->pass_queries, spec->nqueries - first);
 	VrBatchObservation observation = {0};
+	VrKnnParallel *parallel = NULL;
 	VrKnnSearch *search;
+	bool again;
 	instr_time start;
 	instr_time end;
 
 	INSTR_TIME_SET_CURRENT(start);
 	if (workers > 0)
-		search = VrKnnParallelScan(table, spec, plan, first, count, &workers);
+	{
+		parallel = VrKnnParallelScan(table, spec, plan, first, count, workers);
+		search = VrKnnParallelSearch(parallel);
+	}
 	else
 		search = ExactScan(table, spec, plan, first, count);
-	if (VrKnnSearchReopen(search))
+	again = VrKnnSearchReopen(search);
+	if (again)
 	{
 		ereport(DEBUG1, (errmsg_internal("batch search scans again: a guess "
 										 "was too low")));
 		VrKnnScan(table, search, ExactBudget() - plan->bytes);
 		VrKnnSearchFinish(search);
 	}
-	ExactReturn(table, spec, search, first, count, store, desc);
+	ExactReturn(table, spec, search, again ? NULL : parallel, first, count,
+				store, desc);
+	observation.work = Max(VrKnnSearchRows(search), 1) / 100000.0;
+	if (parallel != NULL)
+		workers = VrKnnParallelEnd(parallel);
+	else
+		VrKnnSearchEnd(search);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_SUBTRACT(end, start);
 
@@ -354,10 +368,8 @@ ExactPass(const VrKnnTable *table, const VrKnnSpec *spec, const VrKnnPlan *plan,
 	observation.batch = count;
 	observation.rows = count;
 	observation.concurrency = 1 + workers;
-	observation.work = Max(VrKnnSearchRows(search), 1) / 100000.0;
 	observation.seconds = INSTR_TIME_GET_DOUBLE(end);
 	observation.mem_bytes = plan->bytes;
-	VrKnnSearchEnd(search);
 	VrRecordBatch(&observation);
 }
 

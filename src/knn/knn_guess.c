@@ -145,14 +145,7 @@ GuessFromSample(const Guess *guess, BlockNumber run, int k,
 	}
 	table_endscan(scan);
 	VrKnnReaderEnd(&reader);
-	VrKnnSearchFinish(search);
-	for (i = 0; i < guess->count; i++)
-	{
-		int n;
-		const VrKnnEntry *entries = VrKnnSearchResult(search, i, &n);
-
-		order[i] = n < k ? PG_UINT64_MAX : entries[n - 1].order;
-	}
+	VrKnnSearchLast(search, order);
 	VrKnnSearchEnd(search);
 }
 

@@ -33,6 +33,9 @@
 /* So many rows of a page are worth to be fetched one by one. */
 #define HEAP_FEW 8
 
+/* Blocks that one of several processes takes at a time: one read of a disk. */
+#define HEAP_SHARE 32
+
 bool
 VrKnnHeapUsable(Relation rel)
 {
@@ -41,13 +44,42 @@ VrKnnHeapUsable(Relation rel)
 		   !VrSnapshotsMayBeTooOld();
 }
 
+void
+VrKnnHeapShare(VrKnnHeapShared *shared, Relation rel)
+{
+	pg_atomic_init_u64(&shared->next, 0);
+	shared->blocks = RelationGetNumberOfBlocks(rel);
+}
+
+/* Is there another block, of this process' own or to be had? */
+static bool
+HeapMore(VrKnnHeap *heap)
+{
+	uint64 next;
+
+	if (heap->block < heap->end)
+		return true;
+	if (heap->shared == NULL)
+		return false;
+	next = pg_atomic_fetch_add_u64(&heap->shared->next, HEAP_SHARE);
+	if (next >= heap->blocks)
+	{
+		/* Not to count on for ever, if asked again. */
+		heap->shared = NULL;
+		return false;
+	}
+	heap->block = next;
+	heap->end = Min(next + HEAP_SHARE, heap->blocks);
+	return true;
+}
+
 /* Pins the next block, or none. */
 static Buffer
 HeapPin(VrKnnHeap *heap)
 {
 	Buffer guess = heap->last + 1;
 
-	if (heap->block == heap->blocks)
+	if (!HeapMore(heap))
 		return InvalidBuffer;
 	if (heap->last > 0 && guess <= NBuffers &&
 		VrReadRecentBuffer(heap->rel, heap->block, guess))
@@ -110,12 +142,16 @@ HeapLook(VrKnnHeap *heap, VrKnnPage *result, Buffer buffer)
 }
 
 void
-VrKnnHeapBegin(VrKnnHeap *heap, Relation rel, Snapshot snapshot)
+VrKnnHeapBegin(VrKnnHeap *heap, Relation rel, Snapshot snapshot,
+			   VrKnnHeapShared *shared)
 {
 	heap->rel = rel;
 	heap->snapshot = snapshot;
-	heap->blocks = RelationGetNumberOfBlocks(rel);
+	heap->shared = shared;
+	heap->blocks =
+		shared != NULL ? shared->blocks : RelationGetNumberOfBlocks(rel);
 	heap->block = 0;
+	heap->end = shared != NULL ? 0 : heap->blocks;
 	heap->last = InvalidBuffer;
 	heap->strategy =
 		heap->blocks > NBuffers / 4 ? GetAccessStrategy(BAS_BULKREAD) : NULL;
@@ -188,14 +224,14 @@ HeapRows(VrKnnHeap *heap, const VrKnnPage *rows, VrKnnReader *reader)
 
 /* Rows that a reader holds lie in pages that must stay: of so many, at most. */
 void
-VrKnnHeapRead(VrKnnReader *reader, Relation rel)
+VrKnnHeapRead(VrKnnReader *reader, Relation rel, VrKnnHeapShared *shared)
 {
 	Buffer pinned[VR_KNN_SEVERAL];
 	int npinned = 0;
 	const VrKnnPage *page;
 	VrKnnHeap heap;
 
-	VrKnnHeapBegin(&heap, rel, GetActiveSnapshot());
+	VrKnnHeapBegin(&heap, rel, GetActiveSnapshot(), shared);
 	pgstat_count_heap_scan(rel);
 	reader->holding = reader->several != NULL;
 	while ((page = VrKnnHeapNext(&heap)) != NULL)

@@ -152,9 +152,8 @@ typedef struct VrKnnPlan
 } VrKnnPlan;
 
 /*
- * Plans for a budget in bytes and, with parallel > 0, as many further
- * processes whose results must fit too. False, with bytes_needed set, if not
- * even one query fits.
+ * Plans for a budget in bytes of each process: this one, and with parallel > 0
+ * as many others. False, with bytes_needed set, if not even one query fits.
  */
 extern bool VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 							VrKnnPlan *plan);
@@ -178,6 +177,15 @@ typedef struct VrKnnSearch VrKnnSearch;
 extern VrKnnSearch *VrKnnSearchBegin(const VrKnnSpec *spec,
 									 const VrKnnPlan *plan, int first,
 									 int count, const VrKnnKeyType *keytype);
+/*
+ * The same with its entries in memory of the caller's, for others to read: of
+ * each query in turn, as many as VrKnnSearchRoom says.
+ */
+extern VrKnnSearch *VrKnnSearchBeginAt(const VrKnnSpec *spec,
+									   const VrKnnPlan *plan, int first,
+									   int count, const VrKnnKeyType *keytype,
+									   VrKnnEntry *entries);
+extern int VrKnnSearchRoom(const VrKnnSpec *spec, const VrKnnPlan *plan);
 
 /*
  * Offers a row: dim floats, aligned as floats are, not needed after the call.
@@ -200,9 +208,15 @@ extern bool VrKnnSearchTakesSeveral(const VrKnnSearch *search);
 extern void VrKnnSearchFinish(VrKnnSearch *search);
 extern const VrKnnEntry *VrKnnSearchResult(const VrKnnSearch *search, int query,
 										   int *count);
-/* Merges the sorted results of another process of the same search. */
-extern void VrKnnSearchMerge(VrKnnSearch *search, int query,
-							 const VrKnnEntry *entries, int count);
+/*
+ * In the place of Finish, where nothing but the order of each query's k-th row
+ * is asked for; the greatest of all where there are fewer.
+ */
+extern void VrKnnSearchLast(VrKnnSearch *search, uint64 *order);
+/* Or where others sort: says how many entries of each query there are. */
+extern void VrKnnSearchLeave(VrKnnSearch *search, int32 *used);
+/* What others made of a query's entries, which must be where they were. */
+extern void VrKnnSearchSetUsed(VrKnnSearch *search, int query, int used);
 /*
  * Guesses of the k-th best of each query, as orders, that another process may
  * still be making. They must live as long as the search. With them a query may
@@ -360,13 +374,22 @@ typedef struct VrKnnPage
 	OffsetNumber visible[MaxHeapTuplesPerPage];
 } VrKnnPage;
 
+/* What several processes that read one table have in common. */
+typedef struct VrKnnHeapShared
+{
+	pg_atomic_uint64 next; /* block that nobody has taken */
+	BlockNumber blocks;
+} VrKnnHeapShared;
+
 typedef struct VrKnnHeap
 {
 	struct RelationData *rel;
 	struct SnapshotData *snapshot;
 	struct BufferAccessStrategyData *strategy;
+	VrKnnHeapShared *shared; /* or NULL: all blocks are this process' */
 	BlockNumber blocks;
-	BlockNumber block; /* to pin next */
+	BlockNumber block; /* to pin next, */
+	BlockNumber end;   /* if before this one */
 	Buffer last;       /* of the block before it */
 	Buffer ahead;      /* pinned, and not yet looked at */
 	bool trust;        /* pages that say that all of their rows are visible */
@@ -376,10 +399,13 @@ typedef struct VrKnnHeap
 
 extern bool VrKnnHeapUsable(struct RelationData *rel);
 extern void VrKnnHeapBegin(VrKnnHeap *heap, struct RelationData *rel,
-						   struct SnapshotData *snapshot);
+						   struct SnapshotData *snapshot,
+						   VrKnnHeapShared *shared);
 extern const VrKnnPage *VrKnnHeapNext(VrKnnHeap *heap);
-/* Calls back for every row of a plain table's heap. */
-extern void VrKnnHeapRead(VrKnnReader *reader, struct RelationData *rel);
+/* Calls back for every row of a plain table's heap, or of this process' share. */
+extern void VrKnnHeapRead(VrKnnReader *reader, struct RelationData *rel,
+						  VrKnnHeapShared *shared);
+extern void VrKnnHeapShare(VrKnnHeapShared *shared, struct RelationData *rel);
 
 /* --------------------------------------- values out of line (knn_toast.c) */
 
@@ -406,16 +432,28 @@ extern void VrKnnGuess(const VrKnnTable *table, const VrKnnSpec *spec,
 
 /* ----------------------------------------- several processes (knn_parallel.c) */
 
+/* Bytes that putting one query's entries together takes in each process. */
+extern int64 VrKnnParallelBytes(int64 entries_bytes, int processes);
+
 /* Further processes worth starting for a search; 0 for none. */
 extern int VrKnnParallelWorkers(const VrKnnTable *table, const VrKnnSpec *spec);
 /*
- * A search of `count` queries from first.. of the spec, scanned and finished by
- * this process and up to *workers others; *workers is set to how many came.
+ * A search of `count` queries from first.. of the spec, scanned by this process
+ * and up to `workers` others, that goes on until its end: others sort what this
+ * one asks for. With guesses too low, and so VrKnnSearchReopen's true to come,
+ * all are sorted at once, and only the search itself goes on.
  */
-extern VrKnnSearch *VrKnnParallelScan(const VrKnnTable *table,
-									  const VrKnnSpec *spec,
-									  const VrKnnPlan *plan, int first,
-									  int count, int *workers);
+typedef struct VrKnnParallel VrKnnParallel;
+
+extern VrKnnParallel *VrKnnParallelScan(const VrKnnTable *table,
+										const VrKnnSpec *spec,
+										const VrKnnPlan *plan, int first,
+										int count, int workers);
+extern VrKnnSearch *VrKnnParallelSearch(const VrKnnParallel *parallel);
+/* Sees to it that a query's rows can be had from the search. */
+extern void VrKnnParallelSort(VrKnnParallel *parallel, int query);
+/* Returns how many others there were. Ends the search too. */
+extern int VrKnnParallelEnd(VrKnnParallel *parallel);
 
 /* The entry point of a worker. */
 extern PGDLLEXPORT void vr_knn_parallel_main(struct dsm_segment *seg,

@@ -124,16 +124,18 @@ VrKnnDistance(VrKnnMetric metric, double score)
 	return metric == VR_KNN_L2 ? sqrt(score) : score;
 }
 
-/* Bytes of a search of `queries` queries with these sizes. */
+/*
+ * Bytes of a search of `queries` queries with these sizes, in each process. One
+ * query's entries are there once more, of all processes: to be sorted.
+ */
 static int64
 SearchBytes(const VrKnnSpec *spec, int queries, int tile_rows, int spare,
 			int parallel)
 {
+	const int64 entries = ((int64) spec->k + spare) * sizeof(VrKnnEntry);
 	int64 bytes =
-		(int64) queries *
-			(((int64) spec->k * (1 + parallel) + spare) * sizeof(VrKnnEntry) +
-			 sizeof(VrKnnTop) + 3 * sizeof(float)) +
-		((int64) spec->k + spare) * sizeof(VrKnnEntry);
+		queries * (entries + sizeof(VrKnnTop) + 3 * sizeof(float)) + entries +
+		(parallel > 0 ? VrKnnParallelBytes(entries, 1 + parallel) : 0);
 
 	if (tile_rows > 0)
 		bytes +=
@@ -239,18 +241,32 @@ SearchNorm2(int dim, const float *x)
 	return 0;
 }
 
+int
+VrKnnSearchRoom(const VrKnnSpec *spec, const VrKnnPlan *plan)
+{
+	return spec->k + plan->spare;
+}
+
 VrKnnSearch *
 VrKnnSearchBegin(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
 				 int count, const VrKnnKeyType *keytype)
+{
+	return VrKnnSearchBeginAt(spec, plan, first, count, keytype, NULL);
+}
+
+VrKnnSearch *
+VrKnnSearchBeginAt(const VrKnnSpec *spec, const VrKnnPlan *plan, int first,
+				   int count, const VrKnnKeyType *keytype, VrKnnEntry *entries)
 {
 	MemoryContext context = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall search", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	VrKnnSearch *search = palloc0(sizeof(VrKnnSearch));
-	int capacity = spec->k + plan->spare;
-	VrKnnEntry *entries =
-		VrKnnAlloc(mul_size(count, capacity), sizeof(VrKnnEntry));
+	int capacity = VrKnnSearchRoom(spec, plan);
 	int i;
+
+	if (entries == NULL)
+		entries = VrKnnAlloc(mul_size(count, capacity), sizeof(VrKnnEntry));
 
 	search->context = context;
 	search->spec = spec;
@@ -662,20 +678,45 @@ VrKnnSearchSeveral(VrKnnSearch *search, int n, const float *const *x,
 	MemoryContextSwitchTo(old);
 }
 
+/* Processes what is in the tile at the end. */
+static void
+SearchFlushRest(VrKnnSearch *search)
+{
+	MemoryContext old = MemoryContextSwitchTo(search->context);
+
+	if (search->rows > 0)
+		SearchFlush(search);
+	MemoryContextSwitchTo(old);
+}
+
 void
 VrKnnSearchFinish(VrKnnSearch *search)
 {
 	MemoryContext old = MemoryContextSwitchTo(search->context);
 	int i;
 
-	if (search->rows > 0)
-		SearchFlush(search);
+	SearchFlushRest(search);
 	for (i = 0; i < search->count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		VrKnnTopSort(&search->tops[i], search->scratch);
 	}
 	MemoryContextSwitchTo(old);
+}
+
+void
+VrKnnSearchLast(VrKnnSearch *search, uint64 *order)
+{
+	int i;
+
+	SearchFlushRest(search);
+	for (i = 0; i < search->count; i++)
+	{
+		VrKnnTop *top = &search->tops[i];
+
+		VrKnnTopCut(top);
+		order[i] = top->used < top->k ? VR_KNN_ORDER_NAN : top->bound.order;
+	}
 }
 
 const VrKnnEntry *
@@ -685,33 +726,20 @@ VrKnnSearchResult(const VrKnnSearch *search, int query, int *count)
 	return search->tops[query].entries;
 }
 
-/*
- * Both lists are sorted. Merged from the back end of the room that the spare
- * leaves would need k of it, so the own list is copied out first.
- */
 void
-VrKnnSearchMerge(VrKnnSearch *search, int query, const VrKnnEntry *entries,
-				 int count)
+VrKnnSearchLeave(VrKnnSearch *search, int32 *used)
 {
-	VrKnnTop *top = &search->tops[query];
-	VrKnnEntry *own = search->scratch;
-	int nown = top->used;
-	int n = 0;
-	int i = 0;
-	int j = 0;
+	int i;
 
-	if (count == 0)
-		return;
-	memcpy(own, top->entries, nown * sizeof(VrKnnEntry));
-	while (n < top->k && (i < nown || j < count))
-	{
-		if (j >= count || (i < nown && VrKnnEntryCompare(top->keytype, &own[i],
-														 &entries[j]) <= 0))
-			top->entries[n++] = own[i++];
-		else
-			top->entries[n++] = entries[j++];
-	}
-	top->used = n;
+	SearchFlushRest(search);
+	for (i = 0; i < search->count; i++)
+		used[i] = search->tops[i].used;
+}
+
+void
+VrKnnSearchSetUsed(VrKnnSearch *search, int query, int used)
+{
+	search->tops[query].used = used;
 }
 
 void

@@ -591,7 +591,7 @@ SourceScanPlain(VrKnnReader *reader)
 
 	reader->toast = VrKnnToastBegin(reader, rel, reader->budget);
 	if (VrKnnHeapUsable(rel))
-		VrKnnHeapRead(reader, rel);
+		VrKnnHeapRead(reader, rel, NULL);
 	else
 	{
 		TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);

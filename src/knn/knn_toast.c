@@ -304,7 +304,7 @@ ToastScan(VrKnnToast *toast)
 	toast->current = NULL;
 	toast->budget -= ToastBytes(toast->room);
 	ToastHash(toast);
-	VrKnnHeapBegin(&heap, toast->rel, VrInitToastSnapshot(&data));
+	VrKnnHeapBegin(&heap, toast->rel, VrInitToastSnapshot(&data), NULL);
 	while ((rows = VrKnnHeapNext(&heap)) != NULL)
 	{
 		Page page = BufferGetPage(rows->buffer);

@@ -20,13 +20,6 @@ TopCompare(const VrKnnKeyType *keytype, const VrKnnEntry *a,
 	return VrKnnKeyCompare(keytype, (Datum) a->key, (Datum) b->key);
 }
 
-int
-VrKnnEntryCompare(const VrKnnKeyType *keytype, const VrKnnEntry *a,
-				  const VrKnnEntry *b)
-{
-	return TopCompare(keytype, a, b);
-}
-
 static inline void
 TopSwap(VrKnnEntry *a, VrKnnEntry *b)
 {
@@ -305,7 +298,9 @@ TopSortRadix(VrKnnEntry *e, int n, VrKnnEntry *scratch)
 void
 VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch)
 {
-	/* To sort some more takes less than to select first. */
+	/* To sort some more takes less than to select first, but not many more. */
+	if (top->used > 2 * top->k)
+		VrKnnTopCut(top);
 	if (scratch != NULL && top->keytype == NULL && top->used >= 4 * TOP_FEW)
 	{
 		TopSortRadix(top->entries, top->used, scratch);

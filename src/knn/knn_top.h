@@ -65,9 +65,6 @@ extern void VrKnnTopCut(VrKnnTop *top);
 extern void VrKnnTopGuess(VrKnnTop *top, uint64 order);
 /* Cuts and sorts, faster with scratch: room for capacity entries, or NULL. */
 extern void VrKnnTopSort(VrKnnTop *top, VrKnnEntry *scratch);
-/* <0, 0, >0 */
-extern int VrKnnEntryCompare(const struct VrKnnKeyType *keytype,
-							 const VrKnnEntry *a, const VrKnnEntry *b);
 /* Appends, copying a key that is no integer. Used by VrKnnTopOffer. */
 extern bool VrKnnTopAppend(VrKnnTop *top, uint64 order, int64 key);
 

@@ -109,13 +109,23 @@ SET client_min_messages = debug1;
 SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
 SET max_parallel_workers_per_gather = 0;
 SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
+RESET max_parallel_workers_per_gather;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
+COMMIT;
+SET max_parallel_workers = 0;
+SELECT count(*), sum(distance) FROM q, vecrecall.knn_exact('t', 'v', q.q, 50);
 END
 my @sums = split /\n/, $out;
 is($sums[0], $sums[1], 'several processes find what one does');
+is($sums[2], $sums[1], 'through the scan of the server too');
+is($sums[3], $sums[1], 'and where those that were to come do not');
 chomp(my $cores = `getconf _NPROCESSORS_ONLN`);
 SKIP: {
 	skip 'one core', 1 if $cores < 2;
-	like($err, qr/, [12] workers,/, 'there were several');
+	my @planned = $err =~ /, (\d+) workers,/g;
+	is("@planned", join(' ', $planned[0], 0, $planned[0], $planned[0]), 'several were to come');
+	cmp_ok($planned[0], '>', 0, 'but for one search');
 }
 
 # A guess of how near the last result will be, from a sample of blocks, is used
