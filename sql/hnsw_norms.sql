@@ -77,7 +77,22 @@ FROM unnest(ARRAY['vector_l2_ops', 'vector_ip_ops']) class, unnest(ARRAY['plain'
 	unnest(ARRAY[2, 4, 8]) m, generate_series(1, 4) seed, hang(class, storage, m, seed) f
 ORDER BY 1, 2, 3, 4;
 
-DROP TABLE data, report, hubs;
+-- What hung from the dead hangs from others, also when the entry was among them:
+-- whoever became the entry held the one before, and hung from its tree.
+CREATE TABLE dying (id int, v vector(64)) WITH (autovacuum_enabled = off);
+CREATE INDEX dying_plain ON dying USING hnsw (v vector_ip_ops) WITH (storage = plain, m = 4, ef_construction = 16);
+CREATE INDEX dying_quantised ON dying USING hnsw (v vector_ip_ops) WITH (storage = quantised, m = 4, ef_construction = 16);
+INSERT INTO dying SELECT * FROM data WHERE id <= 1500;
+SELECT vr_test.faults('dying_plain') UNION ALL SELECT vr_test.faults('dying_quantised');
+DELETE FROM dying WHERE id % 3 <> 0;
+VACUUM dying;
+SELECT vr_test.faults('dying_plain') UNION ALL SELECT vr_test.faults('dying_quantised');
+INSERT INTO dying SELECT * FROM data WHERE id > 1500;
+DELETE FROM dying WHERE id <= 1500 AND id % 2 = 0;
+VACUUM dying;
+SELECT vr_test.faults('dying_plain') UNION ALL SELECT vr_test.faults('dying_quantised');
+
+DROP TABLE data, report, hubs, dying;
 DROP PROCEDURE look, try;
 DROP FUNCTION hang;
 SET client_min_messages = warning;

@@ -715,50 +715,48 @@ InsertNextHolder(InsertHolder *holders, int n)
 
 /*
  * Gives a vertex a stem although none of its neighbours will have one more:
- * stems are followed from the nearest on, the nearest of all seen first, until
- * one does. The ends of stems have none, so there is one who does; the way is
- * not the nearest stem of each alone, for that can go in a circle: whoever
- * became the entry holds the one before, and hangs from a vertex of its tree.
+ * stems are followed from the holders noted on, the nearest of all seen first,
+ * until one does whom may, if given, allows to. Returns who, or NO_VERTEX. The
+ * ends of stems have none, so there is one who does; the way is not the nearest
+ * stem of each alone, for that can go in a circle: whoever became the entry
+ * holds the one before, and hangs from a vertex of its tree.
  */
-static bool
-InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer, uint32 id,
-		   float d)
+static uint32
+InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer,
+		   InsertHolder *holders, int n, VrHnswMayHold may, void *arg)
 {
 	const VrHnswLayout *l = &store->idx->layout;
 	VrHnswRecord copy = palloc(l->record_size);
-	InsertHolder *holders = palloc(INSERT_HANG_MOST * sizeof(InsertHolder));
 	InsertHolder *h;
 	int lanes[VR_HNSW_STEM_LANES];
 	float dx[VR_HNSW_STEM_LANES];
 	bool stem = false;
 	uint32 victim;
-	int n = 0;
 	int i;
 
-	InsertNoteHolder(holders, &n, newcomer->id, 0);
-	holders[0].asked = true;
-	InsertNoteHolder(holders, &n, id, d);
 	while ((h = InsertNextHolder(holders, n)) != NULL)
 	{
+		uint32 from = h->id;
+		float d = h->d;
 		VrHnswRef ref;
 
 		CHECK_FOR_INTERRUPTS();
 		h->asked = true;
-		if (!VrHnswVisit(store, h->id, 0, BUFFER_LOCK_SHARE, &ref))
+		if (from == newcomer->id || (may && !may(arg, from)) ||
+			!VrHnswVisit(store, from, 0, BUFFER_LOCK_SHARE, &ref))
 			continue;
 		memcpy(copy, ref.rec, l->record_size);
 		VrHnswRelease(&ref);
 		if (VrHnswRecordIsLive(copy) && VrHnswHasStemRoom(l, copy) &&
-			InsertBacklink(store, h->id, 0, newcomer, h->d, true, &stem,
-						   &victim))
-			return true;
-		d = h->d;
+			InsertBacklink(store, from, 0, newcomer, d, true, &stem, &victim) &&
+			stem)
+			return from;
 		for (i = VrHnswStems(store, copy, newcomer, d, lanes, dx) - 1; i >= 0;
 			 i--)
 			InsertNoteHolder(holders, &n, VrHnswRecordIds(copy, l)[lanes[i]],
 							 dx[i]);
 	}
-	return false;
+	return VR_HNSW_NO_VERTEX;
 }
 
 /* -------------------------------------------------------------- the whole */
@@ -999,8 +997,14 @@ InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
 			InsertAdopt(ins->store, id, level, victim, false);
 	}
 	if (stem && !linked && chosen->n > 0)
-		InsertHang(ins->store, &newcomer, chosen->neighbours[0].id,
-				   chosen->neighbours[0].d);
+	{
+		InsertHolder *holders = palloc(INSERT_HANG_MOST * sizeof(InsertHolder));
+
+		i = 0;
+		InsertNoteHolder(holders, &i, chosen->neighbours[0].id,
+						 chosen->neighbours[0].d);
+		InsertHang(ins->store, &newcomer, holders, i, NULL, NULL);
+	}
 }
 
 /*
@@ -1248,24 +1252,24 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 }
 
 /*
- * Has a vertex lead to a live one by a stem: the nearest that a search finds
- * and may() allows to, or one of others. For vacuum, as VrHnswRelink. Returns
- * whose stem it is, or NO_VERTEX.
+ * Has a vertex lead to a live one by a stem: the nearest that a search finds or
+ * its stems lead to and may() allows to, or one that stems of others lead to.
+ * For vacuum, as VrHnswRelink. Returns whose stem it is, or NO_VERTEX.
  */
 uint32
 VrHnswHang(VrHnswInserter *ins, uint32 id, const uint32 *others, int nothers,
-		   bool (*may)(void *arg, uint32 from), void *arg)
+		   VrHnswMayHold may, void *arg)
 {
 	VrHnswStore *store = ins->store;
 	VrHnswSearch *s = &ins->search;
 	VrHnswNewcomer newcomer = {NULL, NULL, id};
+	InsertHolder *holders;
+	int n = 0;
 	VrHnswRecord copy;
 	VrHnswValue value;
 	MemoryContext old;
 	VrHnswRef ref;
-	bool stem = false;
-	uint32 victim;
-	uint32 from = VR_HNSW_NO_VERTEX;
+	uint32 from;
 	uint32 entry;
 	int entry_level;
 	uint32 i;
@@ -1290,28 +1294,21 @@ VrHnswHang(VrHnswInserter *ins, uint32 id, const uint32 *others, int nothers,
 	if (entry != VR_HNSW_NO_VERTEX)
 		VrHnswSearchAdd(s, entry);
 	VrHnswSearchRun(s);
-	VrHnswSearchSort(s, 0);
-	/* What is far away comes last, as hits too. */
-	i = s->nhits;
 	s->resumable = true;
 	VrHnswSearchDirect(s, others, nothers);
-	VrHnswSearchSort(s, i);
 	s->resumable = false;
 	s->self = VR_HNSW_NO_VERTEX;
-	for (i = 0; i < s->nhits && !stem; i++)
-	{
-		float d = s->hits[i].d;
-
-		CHECK_FOR_INTERRUPTS();
-		from = s->hits[i].id;
-		if (store->idx->form == VR_FORM_QUANTISED &&
-			store->idx->metric == VR_METRIC_IP)
-			d -= value.norm2;
-		if (s->hits[i].live && may(arg, from))
-			InsertBacklink(store, from, 0, &newcomer, d, true, &stem, &victim);
-	}
+	holders = palloc(INSERT_HANG_MOST * sizeof(InsertHolder));
+	/* Half of the room is for whom their stems lead to. */
+	for (i = 0; i < s->nhits && n < INSERT_HANG_MOST / 2; i++)
+		InsertNoteHolder(holders, &n, s->hits[i].id,
+						 store->idx->form == VR_FORM_QUANTISED &&
+								 store->idx->metric == VR_METRIC_IP
+							 ? s->hits[i].d - value.norm2
+							 : s->hits[i].d);
+	from = InsertHang(store, &newcomer, holders, n, may, arg);
 	MemoryContextSwitchTo(old);
-	return stem ? from : VR_HNSW_NO_VERTEX;
+	return from;
 }
 
 /* aminsert. Everything is allocated in a context of its own and freed. */

@@ -65,9 +65,9 @@ VrHnswPartsInit(VrHnswVacuum *v)
 	g->state = MemoryContextAllocExtended(v->cxt, ids,
 										  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	g->edges = MemoryContextAllocHuge(v->cxt, ids * g->lanes * sizeof(uint32));
-	g->stem = MemoryContextAllocHuge(v->cxt, ids * sizeof(uint32));
+	g->holder = MemoryContextAllocHuge(v->cxt, ids * sizeof(uint32));
 	for (id = 0; id < g->n; id++)
-		g->stem[id] = id;
+		g->holder[id] = VR_HNSW_NO_VERTEX;
 }
 
 /* The root of a tree of a forest, whose paths get shorter by it. */
@@ -80,16 +80,6 @@ GraphRoot(uint32 *parent, uint32 id)
 		id = parent[id];
 	}
 	return id;
-}
-
-/* Notes a stem. Its end was the root of a tree, and of another one. */
-static void
-GraphAddStem(VrHnswVacuum *v, uint32 from, uint32 to)
-{
-	VrHnswIdSetAdd(&v->stemmed, v->cxt, to);
-	if (from != to)
-		v->graph.stem[GraphRoot(v->graph.stem, to)] =
-			GraphRoot(v->graph.stem, from);
 }
 
 /* Takes note of a live record's neighbours; its page is locked. */
@@ -111,8 +101,8 @@ VrHnswPartsFollow(VrHnswVacuum *v, uint32 id, VrHnswRecord rec)
 		if (ids[i] >= g->n)
 			continue;
 		VrHnswIdSetAdd(&v->linked, v->cxt, ids[i]);
-		if (VrHnswIsStem(rec, i))
-			GraphAddStem(v, id, ids[i]);
+		if (VrHnswIsStem(rec, i) && id != ids[i])
+			g->holder[ids[i]] = id;
 		if (n < g->lanes)
 			edges[n++] = ids[i];
 	}
@@ -345,6 +335,48 @@ PartsLinkSingles(VrHnswVacuum *v, uint32 entry)
 	}
 }
 
+/*
+ * Makes trees of the stems noted. Whoever became the entry holds the one before
+ * and hangs from a vertex of its tree: there is a circle, through the root of
+ * all. When such an entry has died, one is left without it, or the new root is
+ * somewhere in the middle of what it should lead to. So the root needs no
+ * stem, and a stem that closes a circle does not count: its end is to get
+ * another one.
+ */
+static void
+GraphPlant(VrHnswVacuum *v, uint32 root)
+{
+	VrVacuumGraph *g = &v->graph;
+	uint32 id;
+
+	g->tree =
+		MemoryContextAllocHuge(v->cxt, Max((Size) g->n, 1) * sizeof(uint32));
+	for (id = 0; id < g->n; id++)
+		g->tree[id] = id;
+	if (root < g->n)
+		g->holder[root] = VR_HNSW_NO_VERTEX;
+	for (id = 0; id < g->n; id++)
+	{
+		uint32 from = g->holder[id];
+
+		if (from == VR_HNSW_NO_VERTEX)
+			continue;
+		/* It is the root of its tree still. */
+		if (GraphRoot(g->tree, from) == id)
+			g->holder[id] = VR_HNSW_NO_VERTEX;
+		else
+			g->tree[id] = from;
+	}
+}
+
+/* Notes a stem to a vertex that had none. */
+static void
+GraphAddStem(VrVacuumGraph *g, uint32 from, uint32 to)
+{
+	g->holder[to] = from;
+	g->tree[to] = from;
+}
+
 /* A vertex that is in need of a stem, for PartsMayHold. */
 typedef struct PartsHold
 {
@@ -353,15 +385,18 @@ typedef struct PartsHold
 	uint32 to;
 } PartsHold;
 
-/* Whether a vertex is in need of a stem, and one from there would be no loop. */
+/*
+ * Whether a vertex is in need of a stem, and one from there would be no loop.
+ * Of those inserted during the second pass it is not known where they hang.
+ */
 static bool
 PartsWantsStem(VrHnswVacuum *v, uint32 root, uint32 from, uint32 to)
 {
 	VrVacuumGraph *g = &v->graph;
 
 	return to < g->n && from < g->n && to != root && GraphLevel(g, to) == 0 &&
-		   GraphIsLive(g, to) && !VrHnswIdSetHas(&v->stemmed, to) &&
-		   GraphRoot(g->stem, from) != to;
+		   GraphIsLive(g, to) && GraphIsLive(g, from) &&
+		   g->holder[to] == VR_HNSW_NO_VERTEX && GraphRoot(g->tree, from) != to;
 }
 
 /* Makes edges of a vertex the stems of those that are in need of one. */
@@ -393,7 +428,7 @@ PartsGiveStems(VrHnswVacuum *v, uint32 root, uint32 from)
 				!PartsWantsStem(v, root, from, ids[lane]))
 				continue;
 			VrHnswMarkStem(rec, lane, true);
-			GraphAddStem(v, from, ids[lane]);
+			GraphAddStem(&v->graph, from, ids[lane]);
 		}
 		VrHnswEditFinish(&edit);
 	}
@@ -411,7 +446,7 @@ PartsMayHold(void *arg, uint32 from)
 		return false;
 	/* It may lead there already. */
 	PartsGiveStems(v, h->root, from);
-	return !VrHnswIdSetHas(&v->stemmed, h->to);
+	return v->graph.holder[h->to] == VR_HNSW_NO_VERTEX;
 }
 
 /*
@@ -423,10 +458,13 @@ PartsStems(VrHnswVacuum *v, uint32 root)
 {
 	VrVacuumGraph *g = &v->graph;
 	uint32 starts[VR_HNSW_MAX_LEVEL + 1][PARTS_STARTS];
+	uint32 others[PARTS_STARTS + 1];
 	int nstarts[VR_HNSW_MAX_LEVEL + 1];
 	PartsHold hold = {v, root};
+	bool waited = false;
 	uint32 id;
 
+	GraphPlant(v, root);
 	for (id = 0; id < g->n; id++)
 	{
 		int lane = 0;
@@ -442,19 +480,32 @@ PartsStems(VrHnswVacuum *v, uint32 root)
 			}
 	}
 	PartsFindStarts(v, starts, nstarts);
+	/* All others may be in the tree that is to be hung somewhere. */
+	memcpy(others, starts[0], nstarts[0] * sizeof(uint32));
+	others[nstarts[0]] = root;
 	for (id = 0; id < g->n; id++)
 	{
 		uint32 from;
 
-		/* Those inserted since the first pass may be about to get theirs. */
-		if (!VrHnswIdSetHas(&v->live, id) || !PartsWantsStem(v, root, root, id))
+		if (!PartsWantsStem(v, root, root, id))
 			continue;
+		if (!VrHnswIdSetHas(&v->live, id) && !waited)
+		{
+			/*
+			 * It was inserted since the first pass. Either before the barrier,
+			 * and whoever held it has died; or it may be about to get its stem.
+			 */
+			VrHnswVacuumWait(v);
+			waited = true;
+		}
 		VrVacuumDelayPoint();
 		hold.to = id;
-		from = VrHnswHang(&v->inserter, id, starts[0], nstarts[0], PartsMayHold,
-						  &hold);
+		from = VrHnswHang(&v->inserter, id, others, nstarts[0] + 1,
+						  PartsMayHold, &hold);
 		if (from != VR_HNSW_NO_VERTEX)
-			GraphAddStem(v, from, id);
+			GraphAddStem(g, from, id);
+		else if (g->holder[id] == VR_HNSW_NO_VERTEX)
+			v->stemless++;
 	}
 }
 

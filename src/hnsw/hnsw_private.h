@@ -469,9 +469,12 @@ extern VrHnswInsertResult VrHnswInsertValue(VrHnswInserter *ins,
 											ItemPointer tid, bool unchanged);
 extern bool VrHnswRelink(VrHnswInserter *ins, uint32 id, int level,
 						 const uint32 *entries, int nentries, bool bridge);
+
+/* Whether a vertex may be asked to hold the one that is to be hung. */
+typedef bool (*VrHnswMayHold)(void *arg, uint32 from);
+
 extern uint32 VrHnswHang(VrHnswInserter *ins, uint32 id, const uint32 *others,
-						 int nothers, bool (*may)(void *arg, uint32 from),
-						 void *arg);
+						 int nothers, VrHnswMayHold may, void *arg);
 extern void VrHnswAttrPlace(const VrHnswLayout *layout, uint32 id,
 							BlockNumber *block, int *entry);
 extern int VrHnswAttrEntries(const VrHnswLayout *layout);

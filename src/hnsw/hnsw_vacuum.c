@@ -614,6 +614,14 @@ VacuumBarrier(VrHnswVacuum *v)
 	UnlockPage(v->index, VR_HNSW_META_BLOCK, ExclusiveLock);
 }
 
+/* Waits for the insertions that are under way. */
+void
+VrHnswVacuumWait(VrHnswVacuum *v)
+{
+	LockPage(v->index, VR_HNSW_META_BLOCK, ExclusiveLock);
+	UnlockPage(v->index, VR_HNSW_META_BLOCK, ExclusiveLock);
+}
+
 /* -------------------------------------------------------- the second pass */
 
 /* Takes note of what a vertex page refers to; it is locked. */
@@ -893,9 +901,9 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				"vacuum of hnsw index \"%s\": " UINT64_FORMAT
 				" records died, " UINT64_FORMAT " repaired, " UINT64_FORMAT
 				" linked anew, " UINT64_FORMAT " parts joined, " UINT64_FORMAT
-				" freed",
+				" without a stem, " UINT64_FORMAT " freed",
 				RelationGetRelationName(v->index), v->marked, v->repaired,
-				v->relinked, v->parts_joined, v->freed)));
+				v->relinked, v->parts_joined, v->stemless, v->freed)));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(v->cxt);
 	pfree(v);

@@ -35,7 +35,8 @@ typedef struct VrVacuumGraph
 	uint8 *state;   /* VR_GRAPH_* and the level */
 	uint32 *edges;  /* lanes of each, ended by NO_VERTEX if fewer */
 	uint32 *parent; /* towards the root of its part */
-	uint32 *stem;   /* up the stems: towards the root of its tree */
+	uint32 *holder; /* whose stem leads to it, or NO_VERTEX */
+	uint32 *tree;   /* up the stems: towards the root of its tree */
 } VrVacuumGraph;
 
 /* One run over the index: marks, repairs, frees. */
@@ -58,7 +59,6 @@ typedef struct VrHnswVacuum
 	VrHnswIdSet values;  /* blocks of VALUE pages in the first pass */
 	VrHnswIdSet parts;   /* blocks that somebody refers to, second pass */
 	VrHnswIdSet touched; /* records that lost a neighbour */
-	VrHnswIdSet stemmed; /* vertices with a stem, as noted */
 	VrVacuumGraph graph;
 	VrVacuumUpper *uppers;
 	uint32 nuppers;
@@ -76,6 +76,7 @@ typedef struct VrHnswVacuum
 	uint64 repaired;     /* records that lost a neighbour */
 	uint64 relinked;     /* records linked anew by a search */
 	uint64 parts_joined; /* parts of the graph that were cut off */
+	uint64 stemless;     /* vertices that got no stem */
 	uint64 freed;
 
 	void *query; /* hnsw_repair.c: memory for a prepared query */
@@ -89,6 +90,9 @@ VrHnswIdSetHas(const VrHnswIdSet *set, uint32 id)
 }
 
 extern void VrHnswIdSetAdd(VrHnswIdSet *set, MemoryContext cxt, uint32 id);
+
+/* ---- hnsw_vacuum.c */
+extern void VrHnswVacuumWait(VrHnswVacuum *v);
 
 /* ---- hnsw_repair.c */
 extern void VrHnswRepairPage(VrHnswVacuum *v, Buffer buf);

@@ -978,8 +978,10 @@ VerifyReachable(VrHnswCheck *c)
 	if (lost > 0 && n > 0)
 		VERIFY_FAULT(c, first / l->slots, first % l->slots,
 					 "%u of %u live vertices cannot be reached from the entry "
-					 "point; this is the first",
-					 lost, live);
+					 "point%s; this is the first",
+					 lost, live,
+					 c->meta.vacuum_unfinished ? " until a vacuum is finished"
+											   : "");
 	pfree(queue);
 	pfree(copy);
 }
