@@ -43,7 +43,7 @@ TESTDIR=$run TESTDATADIR=$run/tmp_check TESTLOGDIR=$run/tmp_check/log \
 VR_CHILDREN+=($!)
 wait $!
 status=$?
-if [ $status = 0 ] && grep -q '^ok 2' "$log/soak.log"; then
+if [ $status = 0 ] && grep -q '^ok 3' "$log/soak.log"; then
 	rm -rf "$run"
 	echo "sound (seed $seed)"
 	exit 0
