@@ -140,7 +140,7 @@ clients_install()
 	done
 	clients_reap_all
 	[ $((SECONDS - started)) -lt 5 ] ||
-		echo "  clients: installed" $groups "in $((SECONDS - started)) s"
+		echo "  clients: installing" $groups "took $((SECONDS - started)) s"
 }
 
 # Java and Prisma want TCP, and PgBouncer a port 1000 above: the first pair that
