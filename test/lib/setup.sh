@@ -36,9 +36,10 @@ case $1 in
 versions) ;;
 asan | valgrind)
 	# They build a server of their own.
-	for tool in bison flex perl bzip2; do
+	for tool in bison flex perl bzip2 pkg-config; do
 		command -v $tool >/dev/null || missing+=($tool)
 	done
+	command -v cc >/dev/null && has_header unicode/ucol.h || missing+=(libicu-dev)
 	[ "$1" = asan ] || command -v valgrind >/dev/null || missing+=(valgrind)
 	;;
 *)
