@@ -54,5 +54,8 @@ is($standby->safe_psql('postgres', <<'END'), '2500', 'and a standby does not try
 SET vecrecall.planner = on;
 SELECT count(*) FROM q, vecrecall.knn_exact('t', 'v', q.q, 5);
 END
+$node->wait_for_catchup($standby, 'replay', $node->lsn('insert'));
+index_is_sound($node, 'i');
+index_is_sound($standby, 'i', 'i is sound on the standby');
 $standby->stop;
 done_testing();
