@@ -19,10 +19,13 @@
 
 /*
  * How much nearer to a chosen neighbour than to the vertex a candidate must be
- * to count as shadowed, on squared distances: alpha = 1.2 on distances. Plain
- * records and inner products, whose "distances" can be negative, take 1.
+ * to count as shadowed, on squared distances: alpha = 1.2 on distances of
+ * quantised records, 1.1 on those of plain ones. Inner products, whose
+ * "distances" can be negative, and what is no squared distance take 1; so do
+ * plain cosines (README, "Linking").
  */
-#define LINK_ALPHA_SQUARED 1.44f
+#define LINK_ALPHA_QUANTISED 1.44f
+#define LINK_ALPHA_PLAIN 1.21f
 
 /* Of a record's lanes, how many for one that may be a stem. */
 #define LINK_STEM_SHARE 8
@@ -30,9 +33,9 @@
 static inline float
 LinkAlpha(const VrHnswIndex *idx)
 {
-	return idx->form == VR_FORM_QUANTISED && idx->metric != VR_METRIC_IP
-			   ? LINK_ALPHA_SQUARED
-			   : 1.0f;
+	if (idx->form == VR_FORM_QUANTISED)
+		return idx->metric == VR_METRIC_IP ? 1.0f : LINK_ALPHA_QUANTISED;
+	return idx->metric == VR_METRIC_L2 ? LINK_ALPHA_PLAIN : 1.0f;
 }
 
 int
