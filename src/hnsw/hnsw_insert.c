@@ -789,7 +789,7 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 	VrHnswSearchRun(s);
 	if (widen > 0)
 		VrHnswSearchWiden(s, widen);
-	VrHnswSearchSort(s, 0);
+	VrHnswSearchSort(s, 0, s->nhits);
 	cands = palloc(Max(Min(s->nhits, most), 1) * sizeof(*cands));
 	for (i = 0; i < s->nhits && n < most; i++)
 	{

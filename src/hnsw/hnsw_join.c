@@ -138,7 +138,7 @@ JoinLink(JoinWork *j, uint32 lost)
 	VrHnswSearchLevel(s, 0, JOIN_EF);
 	VrHnswSearchAdd(s, entry);
 	VrHnswSearchRun(s);
-	VrHnswSearchSort(s, 0);
+	VrHnswSearchSort(s, 0, s->nhits);
 	/* The way down may itself end at a lost vertex: such are no help. */
 	for (i = 0; i < s->nhits; i++)
 		if (j->parent[s->hits[i].id] != VR_HNSW_NO_VERTEX &&

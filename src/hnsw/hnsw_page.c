@@ -20,6 +20,9 @@
 #include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
 
+/* Of an own value, the most to be prefetched. */
+#define PAGE_PREFETCH_OWN 2048
+
 /* Reports damage. Every check of bytes from disk ends here. */
 void
 VrHnswCorrupt(Relation index, BlockNumber block, const char *what)
@@ -417,7 +420,7 @@ VrHnswPrefetchOwn(VrHnswStore *store, uint32 id)
 {
 	const VrHnswLayout *layout = &store->idx->layout;
 	const char *rec = VrHnswGuess(store, id);
-	int bytes = Min(layout->own_bytes, 1024);
+	int bytes = Min(layout->own_bytes, PAGE_PREFETCH_OWN);
 	int i;
 
 	if (rec == NULL)

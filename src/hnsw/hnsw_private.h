@@ -383,7 +383,7 @@ extern bool VrHnswSearchRun(VrHnswSearch *s);
 extern void VrHnswSearchDirect(VrHnswSearch *s, const uint32 *ids, uint32 n);
 extern bool VrHnswSearchIsOver(const VrHnswSearch *s);
 extern void VrHnswSearchGrow(VrHnswSearch *s, uint32 ef);
-extern void VrHnswSearchSort(VrHnswSearch *s, uint32 from);
+extern void VrHnswSearchSort(VrHnswSearch *s, uint32 from, uint32 to);
 extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,
 								  int entry_level, int level);
 extern void VrHnswSearchWiden(VrHnswSearch *s, uint32 n);

@@ -274,7 +274,6 @@ ScanWindow(HnswScanState *so)
 	VrHnswSearch *s = so->search;
 	uint32 i;
 
-	VrHnswSearchSort(s, so->next);
 	so->end = Min(s->nhits, Max(s->ef, so->next));
 	/* Nothing nearer can follow, and nobody will ask again. */
 	if (so->exhausted)
@@ -288,6 +287,7 @@ ScanWindow(HnswScanState *so)
 				Max(so->next, (uint32) ceil(s->ef * (so->stats.passes == 0
 														 ? SCAN_SETTLED_FIRST
 														 : SCAN_SETTLED))));
+	VrHnswSearchSort(s, so->next, so->end);
 	/*
 	 * One bound for all keeps the lower bounds in the order of distances. A
 	 * hit that may be nearer than what was promised of all that follows came

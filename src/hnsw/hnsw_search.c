@@ -32,11 +32,14 @@
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* Lines of a record to prefetch: head, ids and factors, start of the codes. */
-#define SEARCH_PREFETCH_BYTES 1024
-
-/* The same of quantised records, which are read whole: up to a long one. */
+/*
+ * Bytes of a quantised record to prefetch, which is read whole: up to a long
+ * one.
+ */
 #define SEARCH_PREFETCH_WHOLE 4096
+
+/* Plain: neighbours that are on their way while one is measured. */
+#define SEARCH_AHEAD 3
 
 /* ------------------------------------------------------------------- heaps */
 
@@ -405,7 +408,6 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 	const VrHnswLayout *layout = &s->store->idx->layout;
 	uint32 fresh[VR_HNSW_MAX_LANES];
 	int nfresh = 0;
-	int bytes = Min(layout->record_size, SEARCH_PREFETCH_BYTES);
 	VrHnswRef ref;
 	const uint32 *ids;
 	int i;
@@ -417,12 +419,12 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 		if (!VrSeenMark(&s->seen, s->cxt, ids[i]))
 			fresh[nfresh++] = ids[i];
 	VrHnswRelease(&ref);
-	for (i = 0; i < Min(nfresh, 2); i++)
-		VrHnswPrefetch(s->store, fresh[i], bytes);
+	for (i = 0; i < Min(nfresh, SEARCH_AHEAD); i++)
+		VrHnswPrefetchOwn(s->store, fresh[i]);
 	for (i = 0; i < nfresh; i++)
 	{
-		if (i + 2 < nfresh)
-			VrHnswPrefetch(s->store, fresh[i + 2], bytes);
+		if (i + SEARCH_AHEAD < nfresh)
+			VrHnswPrefetchOwn(s->store, fresh[i + SEARCH_AHEAD]);
 		SearchMeasure(s, fresh[i]);
 		if (s->found != VR_HNSW_NO_VERTEX)
 			break;
@@ -777,25 +779,44 @@ VrHnswSearchVisit(VrHnswSearch *s, uint32 id)
 	return true;
 }
 
-/* Sorts hits from a place on: nearest first, ties in the order found. */
+/*
+ * Puts hits in order from a place on, nearest first, ties in the order found,
+ * up to a second place: what belongs behind that stands there in any order. A
+ * resumable search has twenty hits for each that is returned.
+ */
 void
-VrHnswSearchSort(VrHnswSearch *s, uint32 from)
+VrHnswSearchSort(VrHnswSearch *s, uint32 from, uint32 to)
 {
+	VrHnswHit *hits = s->hits + from;
 	uint32 n = s->nhits - from;
+	uint32 want = Min(to, s->nhits) - from;
 	uint64 *keys;
 	VrHnswHit *sorted;
+	uint32 other;
 	uint32 i;
 
-	if (n < 2)
+	Assert(from <= to);
+	if (n < 2 || want == 0)
 		return;
 	keys = palloc_extended((Size) n * sizeof(uint64), MCXT_ALLOC_HUGE);
-	sorted = palloc_extended((Size) n * sizeof(VrHnswHit), MCXT_ALLOC_HUGE);
+	sorted = palloc_extended((Size) want * sizeof(VrHnswHit), MCXT_ALLOC_HUGE);
 	for (i = 0; i < n; i++)
-		keys[i] = VrHnswKey(s->hits[from + i].d, i);
-	search_sort_keys(keys, n);
-	for (i = 0; i < n; i++)
-		sorted[i] = s->hits[from + VrHnswKeyId(keys[i])];
-	memcpy(s->hits + from, sorted, (Size) n * sizeof(VrHnswHit));
+		keys[i] = VrHnswKey(hits[i].d, i);
+	if (want < n)
+		SearchPartition(keys, n, want);
+	search_sort_keys(keys, want);
+	for (i = 0; i < want; i++)
+		sorted[i] = hits[VrHnswKeyId(keys[i])];
+	/* Whoever stands in front and is not wanted there takes a place left. */
+	for (i = 0, other = want; i < want; i++)
+	{
+		if (VrHnswKeyId(keys[i]) < want)
+			continue;
+		while (VrHnswKeyId(keys[other]) >= want)
+			other++;
+		hits[VrHnswKeyId(keys[i])] = hits[VrHnswKeyId(keys[other++])];
+	}
+	memcpy(hits, sorted, (Size) want * sizeof(VrHnswHit));
 	pfree(sorted);
 	pfree(keys);
 }
@@ -873,7 +894,7 @@ VrHnswSearchDescend(VrHnswSearch *s, uint32 entry, int entry_level, int level)
 			entry = VR_HNSW_NO_VERTEX;
 			break;
 		}
-		VrHnswSearchSort(s, 0);
+		VrHnswSearchSort(s, 0, s->nhits);
 		entry = s->hits[0].link;
 		sure = s->hits[0].live;
 		if (l == level + 1)
