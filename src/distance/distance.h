@@ -54,7 +54,16 @@ typedef struct VrDistanceKernels
 						   int count, float *out);
 	void (*ip_f32_batch)(int n, const float *q, const float *const *rows,
 						 int count, float *out);
-	/* the same for bit strings of n bytes that lie one behind the other */
+	/*
+	 * Two rows, and while they are read all of two others is asked for, which
+	 * are next, unless that is NULL: where rows come from memory, and not one
+	 * behind the other.
+	 */
+	void (*l2sq_f32_pair)(int n, const float *q, const float *const *rows,
+						  const float *const *next, float *out);
+	void (*ip_f32_pair)(int n, const float *q, const float *const *rows,
+						const float *const *next, float *out);
+	/* a batch of bit strings of n bytes that lie one behind the other */
 	void (*hamming_batch)(int n, const unsigned char *q,
 						  const unsigned char *rows, int count, uint64 *out);
 } VrDistanceKernels;

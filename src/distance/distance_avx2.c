@@ -89,8 +89,8 @@ avx2_reduce(const __m256 *s)
  */
 AVX2 VR_DISTANCE_INLINE void
 avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
-		  VrDistanceElem eb, const void *const *rows, const int count,
-		  float *out)
+		  VrDistanceElem eb, const void *const *rows, const void *const *next,
+		  const int count, float *out)
 {
 	const bool f16 = ea == VR_ELEM_F16 || eb == VR_ELEM_F16;
 	__m256 s[AVX2_BATCH][AVX2_SUMS];
@@ -110,9 +110,14 @@ avx2_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 			if (count > 1)
 				VR_DISTANCE_KEEP(x);
 			for (r = 0; r < count; r++)
+			{
 				s[r][k] =
 					avx2_add_term(term, f16 && k % 2, s[r][k], x,
 								  avx2_load(eb, rows[r], i + k * AVX2_WIDTH));
+				/* Two registers are a line. */
+				if (next != NULL && k % 2 == 0)
+					VR_PREFETCH((const float *) next[r] + i + k * AVX2_WIDTH);
+			}
 		}
 
 	/* Less than a step is left: a sum each for whole registers, then a rest */
@@ -151,7 +156,7 @@ avx2_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 
 	if (n <= VR_DISTANCE_SHORT)
 		return avx2_short_sum[term][ea][eb](n, a, b);
-	avx2_sums(term, n, ea, a, eb, &b, 1, &sum);
+	avx2_sums(term, n, ea, a, eb, &b, NULL, 1, &sum);
 	return sum;
 }
 
@@ -360,7 +365,7 @@ avx2_batch(VrDistanceTerm term, int n, const float *q, const float *const *rows,
 		VrDistancePrefetch(n, rows + r + AVX2_BATCH,
 						   Min(AVX2_BATCH, count - r - AVX2_BATCH));
 		avx2_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
-				  (const void *const *) (rows + r), AVX2_BATCH, out + r);
+				  (const void *const *) (rows + r), NULL, AVX2_BATCH, out + r);
 	}
 	for (; r < count; r++)
 		out[r] = avx2_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
@@ -378,6 +383,38 @@ avx2_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 				  float *out)
 {
 	avx2_batch(VR_TERM_IP, n, q, rows, count, out);
+}
+
+AVX2 VR_DISTANCE_INLINE void
+avx2_pair(VrDistanceTerm term, int n, const float *q, const float *const *rows,
+		  const float *const *next, float *out)
+{
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		out[0] = avx2_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[0]);
+		out[1] = avx2_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[1]);
+	}
+	else if (next == NULL)
+		avx2_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+				  (const void *const *) rows, NULL, 2, out);
+	else
+		avx2_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+				  (const void *const *) rows, (const void *const *) next, 2,
+				  out);
+}
+
+AVX2 static void
+avx2_l2sq_f32_pair(int n, const float *q, const float *const *rows,
+				   const float *const *next, float *out)
+{
+	avx2_pair(VR_TERM_L2SQ, n, q, rows, next, out);
+}
+
+AVX2 static void
+avx2_ip_f32_pair(int n, const float *q, const float *const *rows,
+				 const float *const *next, float *out)
+{
+	avx2_pair(VR_TERM_IP, n, q, rows, next, out);
 }
 
 AVX2 VR_DISTANCE_INLINE __m256i
@@ -635,6 +672,8 @@ const VrDistanceKernels VrDistanceAvx2 = {
 	.jaccard = VrDistanceJaccardAvx2,
 	.l2sq_f32_batch = avx2_l2sq_f32_batch,
 	.ip_f32_batch = avx2_ip_f32_batch,
+	.l2sq_f32_pair = avx2_l2sq_f32_pair,
+	.ip_f32_pair = avx2_ip_f32_pair,
 	.hamming_batch = VrDistanceHammingBatchAvx2,
 };
 

@@ -122,8 +122,8 @@ avx512_reduce_four(__m512 a, __m512 b, __m512 c, __m512 d)
  */
 AVX512 VR_DISTANCE_INLINE void
 avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
-			VrDistanceElem eb, const void *const *rows, const int count,
-			float *out)
+			VrDistanceElem eb, const void *const *rows, const void *const *next,
+			const int count, float *out)
 {
 	const bool f16 = ea == VR_ELEM_F16 || eb == VR_ELEM_F16;
 	__m512 s[AVX512_BATCH][AVX512_SUMS];
@@ -143,9 +143,13 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 			if (count > 1)
 				VR_DISTANCE_KEEP(x);
 			for (r = 0; r < count; r++)
+			{
 				s[r][k] = avx512_add_term(
 					term, f16, s[r][k], x,
 					avx512_load(eb, rows[r], i + k * AVX512_WIDTH));
+				if (next != NULL)
+					VR_PREFETCH((const float *) next[r] + i + k * AVX512_WIDTH);
+			}
 		}
 
 	/* Less than a step is left: a sum each for whole registers, then a rest */
@@ -176,7 +180,8 @@ avx512_sums(VrDistanceTerm term, size_t n, VrDistanceElem ea, const void *a,
 					  avx512_reduce_four(avx512_join(s[0]), avx512_join(s[1]),
 										 avx512_join(s[2]), avx512_join(s[3])));
 	else
-		out[0] = avx512_reduce(s[0]);
+		for (r = 0; r < count; r++)
+			out[r] = avx512_reduce(s[r]);
 }
 
 VR_SHORT_FUNCTIONS(AVX512, avx512)
@@ -189,7 +194,7 @@ avx512_sum(VrDistanceTerm term, int n, VrDistanceElem ea, const void *a,
 
 	if (n <= VR_DISTANCE_SHORT)
 		return avx512_short_sum[term][ea][eb](n, a, b);
-	avx512_sums(term, n, ea, a, eb, &b, 1, &sum);
+	avx512_sums(term, n, ea, a, eb, &b, NULL, 1, &sum);
 	return sum;
 }
 
@@ -361,7 +366,8 @@ avx512_batch(VrDistanceTerm term, int n, const float *q,
 		VrDistancePrefetch(n, rows + r + AVX512_BATCH,
 						   Min(AVX512_BATCH, count - r - AVX512_BATCH));
 		avx512_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
-					(const void *const *) (rows + r), AVX512_BATCH, out + r);
+					(const void *const *) (rows + r), NULL, AVX512_BATCH,
+					out + r);
 	}
 	for (; r < count; r++)
 		out[r] = avx512_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[r]);
@@ -379,6 +385,38 @@ avx512_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 					float *out)
 {
 	avx512_batch(VR_TERM_IP, n, q, rows, count, out);
+}
+
+AVX512 VR_DISTANCE_INLINE void
+avx512_pair(VrDistanceTerm term, int n, const float *q,
+			const float *const *rows, const float *const *next, float *out)
+{
+	if (n <= VR_DISTANCE_SHORT)
+	{
+		out[0] = avx512_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[0]);
+		out[1] = avx512_sum(term, n, VR_ELEM_F32, q, VR_ELEM_F32, rows[1]);
+	}
+	else if (next == NULL)
+		avx512_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+					(const void *const *) rows, NULL, 2, out);
+	else
+		avx512_sums(term, n, VR_ELEM_F32, q, VR_ELEM_F32,
+					(const void *const *) rows, (const void *const *) next, 2,
+					out);
+}
+
+AVX512 static void
+avx512_l2sq_f32_pair(int n, const float *q, const float *const *rows,
+					 const float *const *next, float *out)
+{
+	avx512_pair(VR_TERM_L2SQ, n, q, rows, next, out);
+}
+
+AVX512 static void
+avx512_ip_f32_pair(int n, const float *q, const float *const *rows,
+				   const float *const *next, float *out)
+{
+	avx512_pair(VR_TERM_IP, n, q, rows, next, out);
 }
 
 /* From byte r on, the mask that keeps the highest r bytes; r is at most 64. */
@@ -613,7 +651,8 @@ avx512_jaccard(int size, const unsigned char *a, const unsigned char *b,
 	.l2sq_f32_f16 = avx512_l2sq_f32_f16, .ip_f32_f16 = avx512_ip_f32_f16,      \
 	.f16_to_f32 = avx512_f16_to_f32, .f32_to_f16 = avx512_f32_to_f16,          \
 	.l2sq_f32_batch = avx512_l2sq_f32_batch,                                   \
-	.ip_f32_batch = avx512_ip_f32_batch
+	.ip_f32_batch = avx512_ip_f32_batch,                                       \
+	.l2sq_f32_pair = avx512_l2sq_f32_pair, .ip_f32_pair = avx512_ip_f32_pair
 
 const VrDistanceKernels VrDistanceAvx512 = {
 	AVX512_FLOAT_KERNELS,

@@ -320,6 +320,21 @@ neon_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 	neon_batch(VR_TERM_IP, n, q, rows, count, out);
 }
 
+/* What is next is left to the hardware: not measured on such a CPU. */
+static void
+neon_l2sq_f32_pair(int n, const float *q, const float *const *rows,
+				   const float *const *next, float *out)
+{
+	neon_batch(VR_TERM_L2SQ, n, q, rows, 2, out);
+}
+
+static void
+neon_ip_f32_pair(int n, const float *q, const float *const *rows,
+				 const float *const *next, float *out)
+{
+	neon_batch(VR_TERM_IP, n, q, rows, 2, out);
+}
+
 /* Bits set in each of the bytes of two registers' difference. */
 VR_DISTANCE_INLINE uint8x16_t
 neon_count_xor(const unsigned char *a, const unsigned char *b, size_t i)
@@ -407,6 +422,8 @@ const VrDistanceKernels VrDistanceNeon = {
 	.jaccard = neon_jaccard,
 	.l2sq_f32_batch = neon_l2sq_f32_batch,
 	.ip_f32_batch = neon_ip_f32_batch,
+	.l2sq_f32_pair = neon_l2sq_f32_pair,
+	.ip_f32_pair = neon_ip_f32_pair,
 	.hamming_batch = neon_hamming_batch,
 };
 

@@ -475,6 +475,20 @@ scalar_ip_f32_batch(int n, const float *q, const float *const *rows, int count,
 }
 
 static void
+scalar_l2sq_f32_pair(int n, const float *q, const float *const *rows,
+					 const float *const *next, float *out)
+{
+	scalar_batch(VR_TERM_L2SQ, n, q, rows, 2, out);
+}
+
+static void
+scalar_ip_f32_pair(int n, const float *q, const float *const *rows,
+				   const float *const *next, float *out)
+{
+	scalar_batch(VR_TERM_IP, n, q, rows, 2, out);
+}
+
+static void
 scalar_hamming_batch(int n, const unsigned char *q, const unsigned char *rows,
 					 int count, uint64 *out)
 {
@@ -502,5 +516,7 @@ const VrDistanceKernels VrDistanceScalar = {
 	.jaccard = scalar_jaccard,
 	.l2sq_f32_batch = scalar_l2sq_f32_batch,
 	.ip_f32_batch = scalar_ip_f32_batch,
+	.l2sq_f32_pair = scalar_l2sq_f32_pair,
+	.ip_f32_pair = scalar_ip_f32_pair,
 	.hamming_batch = scalar_hamming_batch,
 };

@@ -445,6 +445,7 @@ check_batch(const DistanceSet *set)
 	float out[ROWS + 1];
 	int l2sq_wrong = 0;
 	int ip_wrong = 0;
+	int pair_wrong = 0;
 	int l;
 	int r;
 	int i;
@@ -479,10 +480,23 @@ check_batch(const DistanceSet *set)
 				ip_wrong += out[r] != k->ip_f32(n, q_end - n, rows[r]);
 			ip_wrong += out[count] != -7.0f;
 		}
+		for (r = 0; r < 4; r++)
+		{
+			const float *const *next = r % 2 == 0 ? rows + 1 : NULL;
+
+			out[0] = out[1] = out[2] = -7.0f;
+			(r < 2 ? k->l2sq_f32_pair : k->ip_f32_pair)(n, q_end - n, rows,
+														next, out);
+			for (i = 0; i < 2; i++)
+				pair_wrong += out[i] != (r < 2 ? k->l2sq_f32 : k->ip_f32)(
+											n, q_end - n, rows[i]);
+			pair_wrong += out[2] != -7.0f;
+		}
 	}
 	unit_ok(l2sq_wrong == 0, "%s: l2sq_f32_batch equals single calls",
 			set->name);
 	unit_ok(ip_wrong == 0, "%s: ip_f32_batch equals single calls", set->name);
+	unit_ok(pair_wrong == 0, "%s: pairs equal single calls", set->name);
 }
 
 static void
