@@ -105,6 +105,18 @@ FROM unnest('{l2,ip,cosine,l1}'::text[]) metric, unnest('{1,9}'::int[]) n;
 COMMIT;
 VACUUM ways_row;
 SELECT ways_check('ways_row', 'l2', (SELECT array_agg(v) FROM ways_row WHERE id = 4), 500);
+-- One row to a page, with pages of none between them, and an odd number of rows;
+-- through the scan of the server too.
+CREATE TABLE ways_page (id int PRIMARY KEY, v vector(1500));
+ALTER TABLE ways_page ALTER v SET STORAGE plain;
+INSERT INTO ways_page SELECT i, (SELECT array_agg(sin(i * j)::real ORDER BY j) FROM generate_series(1, 1500) j)::vector
+FROM generate_series(1, 101) i;
+DELETE FROM ways_page WHERE id % 3 = 0 OR id BETWEEN 40 AND 50;
+SELECT metric, n, ways_check('ways_page', metric, (SELECT array_agg(v) FROM (SELECT v FROM ways_page ORDER BY id LIMIT n) x), 20)
+FROM unnest('{l2,ip,cosine}'::text[]) metric, unnest('{1,3}'::int[]) n ORDER BY 1, 2;
+BEGIN ISOLATION LEVEL SERIALIZABLE;
+SELECT ways_check('ways_page', 'l2', (SELECT array_agg(v) FROM ways_page WHERE id = 4), 100);
+COMMIT;
 -- A column that rows do not have yet, for the vectors and for the key.
 ALTER TABLE ways_row ADD w vector(2) DEFAULT '[3,4]', ADD k int DEFAULT 7;
 INSERT INTO ways_row VALUES (2000, NULL, '[0,0]', 8);
@@ -175,4 +187,4 @@ BEGIN
 		EXECUTE format('DROP TABLE %s', tbl);
 	END LOOP;
 END $$;
-DROP TABLE ways_dims, ways_sample, ways_row, ways_temp, ways_toast, ways_rows, ways_few;
+DROP TABLE ways_dims, ways_sample, ways_row, ways_page, ways_temp, ways_toast, ways_rows, ways_few;

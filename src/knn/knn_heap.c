@@ -33,6 +33,9 @@
 /* So many rows of a page are worth to be fetched one by one. */
 #define HEAP_FEW 8
 
+/* Bytes of the smallest pages that systems have. */
+#define HEAP_SYSTEM_PAGE 4096
+
 /* Blocks that one of several processes takes at a time: one read of a disk. */
 #define HEAP_SHARE 32
 
@@ -78,6 +81,7 @@ static Buffer
 HeapPin(VrKnnHeap *heap)
 {
 	Buffer guess = heap->last + 1;
+	int i;
 
 	if (!HeapMore(heap))
 		return InvalidBuffer;
@@ -92,7 +96,13 @@ HeapPin(VrKnnHeap *heap)
 		heap->last = ReadBufferExtended(heap->rel, MAIN_FORKNUM, heap->block,
 										RBM_NORMAL, heap->strategy);
 	heap->block++;
-	VR_PREFETCH(BufferGetPage(heap->last));
+	/*
+	 * The header, and something of each page of the system's that holds the
+	 * block: to find where those are takes as long as to read, unless the
+	 * server has huge pages, and so it is found beside each other.
+	 */
+	for (i = 0; i < BLCKSZ; i += HEAP_SYSTEM_PAGE)
+		VR_PREFETCH(BufferGetPage(heap->last) + i);
 	return heap->last;
 }
 
@@ -222,30 +232,55 @@ HeapRows(VrKnnHeap *heap, const VrKnnPage *rows, VrKnnReader *reader)
 	}
 }
 
-/* Rows that a reader holds lie in pages that must stay: of so many, at most. */
+/* Pages that rows which a reader holds lie in, in the order of these. */
+typedef struct HeapHeld
+{
+	Buffer buffers[VR_KNN_HELD];
+	int64 ends[VR_KNN_HELD]; /* number of the last row, of all that were held */
+	int count;
+} HeapHeld;
+
+/* Gives back pages of which no row is held any more. */
+static void
+HeapRelease(HeapHeld *held, const VrKnnReader *reader)
+{
+	int n = 0;
+
+	while (n < held->count && held->ends[n] <= reader->offered)
+		ReleaseBuffer(held->buffers[n++]);
+	held->count -= n;
+	memmove(held->buffers, held->buffers + n, held->count * sizeof(Buffer));
+	memmove(held->ends, held->ends + n, held->count * sizeof(int64));
+}
+
 void
 VrKnnHeapRead(VrKnnReader *reader, Relation rel, VrKnnHeapShared *shared)
 {
-	Buffer pinned[VR_KNN_SEVERAL];
-	int npinned = 0;
+	HeapHeld held = {.count = 0};
 	const VrKnnPage *page;
 	VrKnnHeap heap;
 
 	VrKnnHeapBegin(&heap, rel, GetActiveSnapshot(), shared);
 	pgstat_count_heap_scan(rel);
-	reader->holding = reader->several != NULL;
+	reader->holding = reader->pair != NULL;
 	while ((page = VrKnnHeapNext(&heap)) != NULL)
 	{
+		const int64 before = reader->offered + reader->held;
+		int64 end;
+
 		HeapRows(&heap, page, reader);
-		pinned[npinned++] = page->buffer;
-		if (npinned == VR_KNN_SEVERAL)
-			VrKnnReaderOffer(reader);
-		if (reader->held == 0)
-			while (npinned > 0)
-				ReleaseBuffer(pinned[--npinned]);
+		end = reader->offered + reader->held;
+		HeapRelease(&held, reader);
+		if (end == before || end <= reader->offered)
+			ReleaseBuffer(page->buffer);
+		else
+		{
+			Assert(held.count < VR_KNN_HELD);
+			held.buffers[held.count] = page->buffer;
+			held.ends[held.count++] = end;
+		}
 	}
 	VrKnnReaderOffer(reader);
-	while (npinned > 0)
-		ReleaseBuffer(pinned[--npinned]);
+	HeapRelease(&held, reader);
 	reader->holding = false;
 }

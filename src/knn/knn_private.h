@@ -194,12 +194,12 @@ extern int VrKnnSearchRoom(const VrKnnSpec *spec, const VrKnnPlan *plan);
 extern void VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key);
 
 /*
- * Several rows, where the search says that it is better for it: while one is
- * waited for, others are read.
+ * Two rows, where the search says that it is better for it, while the next two
+ * are on their way; NULL if they are not known.
  */
-extern void VrKnnSearchSeveral(VrKnnSearch *search, int n,
-							   const float *const *x, const int64 *keys);
-extern bool VrKnnSearchTakesSeveral(const VrKnnSearch *search);
+extern void VrKnnSearchPair(VrKnnSearch *search, const float *const *x,
+							const float *const *next, const int64 *keys);
+extern bool VrKnnSearchTakesPairs(const VrKnnSearch *search);
 
 /*
  * Processes what is pending and sorts. After it, VrKnnSearchResult gives each
@@ -307,10 +307,13 @@ extern void VrKnnKeyFree(const VrKnnKeyType *keytype, Datum key);
  */
 typedef void (*VrKnnRowCallback)(void *arg, int dim, const float *x, int64 key);
 
-/* The same for several rows at once. */
-#define VR_KNN_SEVERAL 8
-typedef void (*VrKnnRowsCallback)(void *arg, int n, const float *const *x,
-								  const int64 *keys);
+/*
+ * The same for two rows at once, and two that are next, or NULL. The latter are
+ * held until they are offered in their turn.
+ */
+#define VR_KNN_HELD 4
+typedef void (*VrKnnPairCallback)(void *arg, const float *const *x,
+								  const float *const *next, const int64 *keys);
 
 /* The same for a value that is no vector. */
 typedef void (*VrKnnRawCallback)(void *arg, Datum value, int64 key);
@@ -322,8 +325,8 @@ typedef struct VrKnnReader
 {
 	const VrKnnTable *table;
 	VrKnnRowCallback callback;
-	VrKnnRowsCallback several; /* for rows that lie in pages, if not NULL */
-	VrKnnRawCallback raw;      /* instead, if the column is no vector */
+	VrKnnPairCallback pair; /* for rows that lie in pages, if not NULL */
+	VrKnnRawCallback raw;   /* instead, if the column is no vector */
 	void *arg;
 	int dim;                  /* 0: what the first row has */
 	float *scratch;           /* for one row */
@@ -333,11 +336,12 @@ typedef struct VrKnnReader
 	int64 budget;             /* bytes it may take to read values out of line */
 	struct VrKnnToast *toast; /* while it puts such values aside */
 
-	/* Rows for `several`, in pages that are pinned. */
+	/* Rows for `pair`, in pages that are pinned. */
 	bool holding;
 	int held;
-	const float *held_x[VR_KNN_SEVERAL];
-	int64 held_keys[VR_KNN_SEVERAL];
+	const float *held_x[VR_KNN_HELD];
+	int64 held_keys[VR_KNN_HELD];
+	int64 offered; /* rows that were held, and are no longer */
 } VrKnnReader;
 
 extern void VrKnnReaderInit(VrKnnReader *reader, const VrKnnTable *table,
@@ -402,6 +406,12 @@ extern void VrKnnHeapBegin(VrKnnHeap *heap, struct RelationData *rel,
 						   struct SnapshotData *snapshot,
 						   VrKnnHeapShared *shared);
 extern const VrKnnPage *VrKnnHeapNext(VrKnnHeap *heap);
+/* The page behind that one, pinned, or none. */
+static inline Buffer
+VrKnnHeapAhead(const VrKnnHeap *heap)
+{
+	return heap->pages[heap->next].buffer;
+}
 /* Calls back for every row of a plain table's heap, or of this process' share. */
 extern void VrKnnHeapRead(VrKnnReader *reader, struct RelationData *rel,
 						  VrKnnHeapShared *shared);

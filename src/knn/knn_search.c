@@ -646,31 +646,31 @@ VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key)
 }
 
 bool
-VrKnnSearchTakesSeveral(const VrKnnSearch *search)
+VrKnnSearchTakesPairs(const VrKnnSearch *search)
 {
 	return !search->plan.tiled && (search->spec->metric == VR_KNN_L2 ||
 								   search->spec->metric == VR_KNN_IP);
 }
 
 void
-VrKnnSearchSeveral(VrKnnSearch *search, int n, const float *const *x,
-				   const int64 *keys)
+VrKnnSearchPair(VrKnnSearch *search, const float *const *x,
+				const float *const *next, const int64 *keys)
 {
 	const VrKnnSpec *spec = search->spec;
 	const bool squares = spec->metric == VR_KNN_L2;
 	MemoryContext old = MemoryContextSwitchTo(search->context);
-	float scores[VR_KNN_SEVERAL];
+	float scores[2];
 	int query;
 	int i;
 
-	Assert(VrKnnSearchTakesSeveral(search));
-	search->total += n;
+	Assert(VrKnnSearchTakesPairs(search));
+	search->total += 2;
 	for (query = 0; query < search->count; query++)
 	{
-		(squares ? VrDistance->l2sq_f32_batch : VrDistance->ip_f32_batch)(
-			spec->dim, search->queries + (Size) query * spec->dim, x, n,
-			scores);
-		for (i = 0; i < n; i++)
+		(squares ? VrDistance->l2sq_f32_pair : VrDistance->ip_f32_pair)(
+			spec->dim, search->queries + (Size) query * spec->dim, x,
+			query == 0 ? next : NULL, scores);
+		for (i = 0; i < 2; i++)
 			VrKnnTopOffer(&search->tops[query],
 						  VrKnnOrder(squares ? scores[i] : -(double) scores[i]),
 						  keys[i]);

@@ -440,14 +440,33 @@ ReaderWrongDim(VrKnnReader *reader, int dim, int64 key)
 			 errhint("Leave such rows out with a filter.")));
 }
 
+/* Offers the first two rows that are held. */
+static void
+ReaderOfferPair(VrKnnReader *reader)
+{
+	const int left = reader->held - 2;
+
+	reader->pair(reader->arg, reader->held_x,
+				 left >= 2 ? reader->held_x + 2 : NULL, reader->held_keys);
+	memmove(reader->held_x, reader->held_x + 2, left * sizeof(float *));
+	memmove(reader->held_keys, reader->held_keys + 2, left * sizeof(int64));
+	reader->held = left;
+	reader->offered += 2;
+}
+
 /* Offers the rows that are held. */
 void
 VrKnnReaderOffer(VrKnnReader *reader)
 {
+	while (reader->held >= 2)
+		ReaderOfferPair(reader);
 	if (reader->held > 0)
-		reader->several(reader->arg, reader->held, reader->held_x,
-						reader->held_keys);
-	reader->held = 0;
+	{
+		reader->callback(reader->arg, reader->dim, reader->held_x[0],
+						 reader->held_keys[0]);
+		reader->held = 0;
+		reader->offered++;
+	}
 }
 
 /*
@@ -493,8 +512,8 @@ VrKnnReaderValue(VrKnnReader *reader, struct varlena *v, int64 key)
 	{
 		reader->held_x[reader->held] = x;
 		reader->held_keys[reader->held++] = key;
-		if (reader->held == VR_KNN_SEVERAL)
-			VrKnnReaderOffer(reader);
+		if (reader->held == VR_KNN_HELD)
+			ReaderOfferPair(reader);
 	}
 	else
 		reader->callback(reader->arg, dim, x, key);
@@ -560,8 +579,8 @@ VrKnnReaderSlot(VrKnnReader *reader, TupleTableSlot *slot)
 void
 VrKnnReadScan(VrKnnReader *reader, Relation rel, TableScanDesc scan)
 {
-	TupleTableSlot *slots[VR_KNN_SEVERAL];
-	const int n = reader->several != NULL ? VR_KNN_SEVERAL : 1;
+	TupleTableSlot *slots[VR_KNN_HELD];
+	const int n = reader->pair != NULL ? VR_KNN_HELD : 1;
 	bool more = true;
 	int i;
 
@@ -569,7 +588,7 @@ VrKnnReadScan(VrKnnReader *reader, Relation rel, TableScanDesc scan)
 		slots[i] = table_slot_create(rel, NULL);
 	while (more)
 	{
-		reader->holding = reader->several != NULL;
+		reader->holding = reader->pair != NULL;
 		for (i = 0; i < n && more; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
@@ -698,9 +717,10 @@ SourceOfferRow(void *arg, int dim, const float *x, int64 key)
 }
 
 static void
-SourceOfferSeveral(void *arg, int n, const float *const *x, const int64 *keys)
+SourceOfferPair(void *arg, const float *const *x, const float *const *next,
+				const int64 *keys)
 {
-	VrKnnSearchSeveral(arg, n, x, keys);
+	VrKnnSearchPair(arg, x, next, keys);
 }
 
 void
@@ -709,8 +729,8 @@ VrKnnReaderInitSearch(VrKnnReader *reader, const VrKnnTable *table,
 {
 	VrKnnReaderInit(reader, table, VrKnnSearchDim(search), SourceOfferRow,
 					search);
-	if (VrKnnSearchTakesSeveral(search))
-		reader->several = SourceOfferSeveral;
+	if (VrKnnSearchTakesPairs(search))
+		reader->pair = SourceOfferPair;
 }
 
 void
