@@ -117,7 +117,8 @@ DROP TABLE d, before;
 DROP FUNCTION all_rows, pages;
 
 -- An UPDATE that leaves the vector need not search for long. Buffers per row, of
--- which 5 are the table's and btree's: rows one after another, and far apart.
+-- which 5 are the table's and btree's: rows one after another, far apart, and
+-- far apart by a session that has updated many.
 CREATE TABLE u (id int, v vector(48), n int) WITH (fillfactor = 50);
 INSERT INTO u SELECT id, v, id FROM vr_test.vectors('clustered', 3000, 48, 63);
 CREATE INDEX u_n ON u (n);
@@ -133,7 +134,7 @@ BEGIN
 	RETURN ((plan->0->'Plan'->>'Shared Hit Blocks')::float8 + (plan->0->'Plan'->>'Shared Read Blocks')::float8) / n;
 END
 $$;
-CREATE FUNCTION try(class text, storage text, OUT next text, OUT apart text) LANGUAGE plpgsql
+CREATE FUNCTION try(class text, storage text, OUT next text, OUT apart text, OUT often text) LANGUAGE plpgsql
 AS $$
 DECLARE
 	b float8;
@@ -143,6 +144,10 @@ BEGIN
 	next := CASE WHEN b <= 15 THEN 'few' ELSE b::text END;
 	b := update_buffers('id % 37 = 5 AND id <= 1000');
 	apart := CASE WHEN b <= CASE WHEN storage = 'plain' THEN 100 WHEN class = 'vector_ip_ops' THEN 100 ELSE 30 END THEN 'few' ELSE b::text END;
+	-- Searches have cost as much as a look at every vertex: from here on a table is asked.
+	PERFORM update_buffers(format('id %% 5 = %s AND id > 1200', i)) FROM generate_series(0, 4) i;
+	b := update_buffers('id % 37 = 6');
+	often := CASE WHEN b <= 14 THEN 'few' ELSE b::text END;
 	DROP INDEX u_i;
 END
 $$;
@@ -151,8 +156,41 @@ SELECT * FROM try('vector_l2_ops', 'plain');
 SELECT * FROM try('vector_cosine_ops', 'quantised');
 SELECT * FROM try('vector_cosine_ops', 'plain');
 SELECT * FROM try('vector_ip_ops', 'quantised');
-DROP TABLE u;
 DROP FUNCTION update_buffers, try;
+
+-- What a session has noted goes out of date: rows of equal vectors with other
+-- attributes, vertices that went, slots with other values. Each new version joins
+-- its vertex: there are no more of them than values.
+ALTER TABLE u ADD k int;
+UPDATE u SET k = id % 3;
+INSERT INTO u SELECT id + 10000, v, n, k + 5 FROM u WHERE id <= 100;
+CREATE UNIQUE INDEX u_id ON u (id);
+CREATE INDEX u_q ON u USING hnsw (v vector_l2_ops, k);
+CREATE INDEX u_p ON u USING hnsw (v vector_l2_ops, k) WITH (storage = plain);
+CREATE PROCEDURE touch(times int) LANGUAGE plpgsql
+AS $$ BEGIN
+	FOR i IN 1..times LOOP UPDATE u SET n = n + 1 WHERE id = (i * 1013) % 3000 + 1; UPDATE u SET n = n + 1 WHERE id = i * 37 % 100 + 10001; END LOOP;
+END $$;
+CREATE FUNCTION extra_vertices() RETURNS TABLE (q bigint, p bigint) LANGUAGE sql
+AS $$ SELECT (vecrecall.index_info('u_q')).live_vertices - n, (vecrecall.index_info('u_p')).live_vertices - n
+	FROM (SELECT count(*) AS n FROM (SELECT DISTINCT v, k FROM u) s) s $$;
+CALL touch(1000);
+SELECT * FROM extra_vertices();
+DELETE FROM u WHERE id % 2 = 0 AND id <= 3000;
+VACUUM u;
+INSERT INTO u SELECT id * 2, v, id, id % 3 FROM vr_test.vectors('clustered', 1500, 48, 64);
+CALL touch(2000);
+VACUUM u;
+SELECT * FROM extra_vertices();
+SELECT vr_test.every_row('u', 'v', '<->', quote_literal(array_fill(1, '{48}')::vector));
+SELECT vr_test.faults('u_q'), vr_test.faults('u_p');
+TRUNCATE u;
+INSERT INTO u SELECT id, v, id, id % 3 FROM vr_test.vectors('clustered', 200, 48, 65);
+CALL touch(100);
+SELECT vr_test.faults('u_q'), vr_test.faults('u_p');
+DROP TABLE u;
+DROP PROCEDURE touch;
+DROP FUNCTION extra_vertices;
 
 -- The first vertices of a page after its last, with a page of TIDs behind a full one of vertices.
 CREATE TABLE w (id int PRIMARY KEY, b bit(64), n int);

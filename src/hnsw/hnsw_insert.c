@@ -30,6 +30,9 @@
 /* When an UPDATE left the value: records looked at behind the last one found. */
 #define INSERT_NEXT 4
 
+/* The same: of the vertices noted for its hash. */
+#define INSERT_NOTED 4
+
 /* Stems to follow to one that may have one more. */
 #define INSERT_HANG_MOST 1000
 
@@ -301,26 +304,57 @@ InsertFindNext(VrHnswStore *store, const VrHnswValue *value)
 	return found;
 }
 
+/* Joins one of the vertices that are noted for a hash, if one is equal. */
+static bool
+InsertJoinNoted(VrHnswStore *store, const VrHnswValue *value, uint32 hash,
+				ItemPointer tid, bool *full)
+{
+	uint32 next = 0;
+	int tries;
+
+	for (tries = 0; tries < INSERT_NOTED; tries++)
+	{
+		uint32 id = VrHnswEqualFind(store->idx, hash, &next);
+
+		if (id == VR_HNSW_NO_VERTEX)
+			break;
+		/* Noted long ago: the index may have been truncated since. */
+		if (id < VrHnswMaxVertex(store) &&
+			InsertJoinOne(store, id, value, tid, full))
+		{
+			store->idx->joined = id;
+			return true;
+		}
+	}
+	return false;
+}
+
 /*
- * An UPDATE that left the value: looks narrowly for the vertex that has it, and
- * for no longer than until it is met.
+ * An UPDATE that left the value: looks where the vertex that has it may be, and
+ * then by a narrow search, for no longer than until it is met.
  */
 static bool
 InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
 					ItemPointer tid, uint32 entry, int entry_level, bool *full)
 {
+	VrHnswStore *store = ins->store;
 	VrHnswSearch *s = &ins->search;
 	bool copies = s->keep_copies;
+	uint32 hash = VrHnswEqualHash(store->idx, value);
+	int64 visits;
 	uint32 found;
 	uint32 down;
 
-	found = InsertFindNext(ins->store, value);
+	if (InsertJoinNoted(store, value, hash, tid, full))
+		return true;
+	found = InsertFindNext(store, value);
 	if (found != VR_HNSW_NO_VERTEX &&
-		InsertJoinOne(ins->store, found, value, tid, full))
+		InsertJoinOne(store, found, value, tid, full))
 	{
-		ins->store->idx->joined = found;
+		store->idx->joined = found;
 		return true;
 	}
+	visits = store->visits;
 	VrHnswSearchQuery(s, value);
 	s->equal = value;
 	s->keep_copies = s->resumable = false;
@@ -335,11 +369,13 @@ InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
 	s->equal = NULL;
 	s->found = VR_HNSW_NO_VERTEX;
 	s->keep_copies = copies;
-	if (found == VR_HNSW_NO_VERTEX ||
-		!InsertJoinOne(ins->store, found, value, tid, full))
-		return false;
-	ins->store->idx->joined = found;
-	return true;
+	if (found != VR_HNSW_NO_VERTEX &&
+		!InsertJoinOne(store, found, value, tid, full))
+		found = VR_HNSW_NO_VERTEX;
+	if (found != VR_HNSW_NO_VERTEX)
+		store->idx->joined = found;
+	VrHnswEqualSought(store, hash, store->visits - visits, found);
+	return found != VR_HNSW_NO_VERTEX;
 }
 
 /* ------------------------------------------------------------- own records */

@@ -124,7 +124,9 @@ typedef struct VrHnswIndex
 	BlockNumber nhints;
 	BlockNumber target; /* VERTEX page with room, or NO_BLOCK */
 	uint32 joined;      /* the vertex that an unchanged value joined last */
-	MemoryContext cxt;  /* owner of all of this */
+	int64 sought;       /* records visited in search of equal vertices */
+	struct VrHnswEquals *equals; /* hnsw_equal.c, or NULL */
+	MemoryContext cxt;           /* owner of all of this */
 } VrHnswIndex;
 
 /*
@@ -240,6 +242,15 @@ extern void VrHnswWalkBegin(VrHnswWalk *w, VrHnswStore *store,
 extern bool VrHnswWalkNext(VrHnswWalk *w);
 extern void VrHnswWalkEnd(VrHnswWalk *w);
 extern int VrHnswWalkPage(VrHnswStore *store, BlockNumber block, uint32 *ids);
+
+/* ---- hnsw_equal.c: which vertex has a value */
+typedef struct VrHnswEquals VrHnswEquals;
+
+extern uint32 VrHnswEqualHash(const VrHnswIndex *idx, const VrHnswValue *value);
+extern uint32 VrHnswEqualFind(const VrHnswIndex *idx, uint32 hash,
+							  uint32 *next);
+extern void VrHnswEqualSought(VrHnswStore *store, uint32 hash, int64 visits,
+							  uint32 found);
 
 /* ---- hnsw_wal.c: the one place that changes pages */
 #define VR_HNSW_EDIT_PAGES 4
