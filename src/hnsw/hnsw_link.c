@@ -266,12 +266,17 @@ VrHnswFillRecord(VrHnswStore *store, VrHnswRecord rec, const VrHnswValue *value,
 /*
  * Distances from a record and from the newcomer to the record's neighbours.
  * Plain: their records are read, so the record is a copy or in an image, and
- * no lock is held. A neighbour that is gone counts as farthest.
+ * no lock is held. A neighbour that is gone counts as farthest. Returns false
+ * as soon as one is met that is nearer than refuse and shadows a newcomer at
+ * that distance. All others are measured from the record; from the newcomer
+ * only if all is wanted, or the choice of a lane depends on it.
  */
-static void
+static bool
 LinkMeasurePlain(VrHnswStore *store, VrHnswRecord target,
-				 const VrHnswNewcomer *newcomer, float *du, float *dx)
+				 const VrHnswNewcomer *newcomer, float refuse, bool all,
+				 float *du, float *dx)
 {
+	float alpha = LinkAlpha(store->idx);
 	const VrHnswIndex *idx = store->idx;
 	const uint32 *ids = VrHnswRecordIds(target, &idx->layout);
 	const char *tvalue = VrHnswRecordValue(store, target);
@@ -301,12 +306,16 @@ LinkMeasurePlain(VrHnswStore *store, VrHnswRecord target,
 			value = VrHnswRecordValue(store, ref.rec);
 			du[i] = VrHnswDistance(idx, tvalue, target->value_bytes, value,
 								   ref.rec->value_bytes);
-			dx[i] = VrHnswDistance(idx, newcomer->value->data,
-								   newcomer->value->bytes, value,
-								   ref.rec->value_bytes);
+			if (all || i < target->chosen || du[i] <= refuse)
+				dx[i] = VrHnswDistance(idx, newcomer->value->data,
+									   newcomer->value->bytes, value,
+									   ref.rec->value_bytes);
 		}
 		VrHnswRelease(&ref);
+		if (du[i] <= refuse && alpha * dx[i] < refuse)
+			return false;
 	}
+	return true;
 }
 
 /* The same, quantised: estimates from the record alone. d is d(x, u). */
@@ -396,10 +405,11 @@ VrHnswChooseLane(VrHnswStore *store, VrHnswRecord target,
 			VrHnswDegreeLimit(&store->idx->layout, target->level) &&
 		!(to_hang && target->degree >= VR_HNSW_STEM_LANES))
 		return target->degree;
-	if (store->idx->form == VR_FORM_PLAIN)
-		LinkMeasurePlain(store, target, newcomer, du, dx);
-	else
+	if (store->idx->form == VR_FORM_QUANTISED)
 		LinkMeasureQuantised(store, target, newcomer, d, du, dx);
+	else if (!LinkMeasurePlain(store, target, newcomer, force ? -FLT_MAX : d,
+							   false, du, dx))
+		return -1;
 	for (i = 0; i < target->degree; i++)
 	{
 		if (du[i] <= d && alpha * dx[i] < d && !force)
@@ -453,7 +463,7 @@ VrHnswStems(VrHnswStore *store, VrHnswRecord rec,
 	if (VrHnswRecordStems(rec) == 0)
 		return 0;
 	if (store->idx->form == VR_FORM_PLAIN)
-		LinkMeasurePlain(store, rec, newcomer, du, all);
+		LinkMeasurePlain(store, rec, newcomer, -FLT_MAX, true, du, all);
 	else
 		LinkMeasureQuantised(store, rec, newcomer, d, du, all);
 	for (i = 0; i < Min(rec->degree, VR_HNSW_STEM_LANES); i++)
