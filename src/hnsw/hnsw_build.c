@@ -573,8 +573,7 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 		pg_atomic_init_u64(&shared->index_rows, 0);
 		size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,
 							   false, &plan);
-		mem = MemoryContextAllocExtended(CurrentMemoryContext, size,
-										 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+		mem = MemoryContextAllocHuge(CurrentMemoryContext, size);
 		VrHnswImageCreate(mem, &plan, BuildTranche());
 		BuildStart(&state, heap, index, info, idx, shared, mem, true);
 		state.local = mem;

@@ -198,7 +198,7 @@ VrHnswImageMaxVertex(VrHnswImage *image)
 	return image->shared->cap0 + image->shared->cap_upper;
 }
 
-/* Takes a record. NO_VERTEX: the image is full. */
+/* Takes a record, zeroed. NO_VERTEX: the image is full. */
 uint32
 VrHnswImageAlloc(VrHnswImage *image, bool upper)
 {
@@ -211,7 +211,17 @@ VrHnswImageAlloc(VrHnswImage *image, bool upper)
 	while (n < cap)
 	{
 		if (pg_atomic_compare_exchange_u32(next, &n, n + 1))
-			return upper ? shared->cap0 + n : n;
+		{
+			uint32 id = upper ? shared->cap0 + n : n;
+
+			/*
+			 * Shared memory from min_dynamic_shared_memory is as whoever had it
+			 * before has left it.
+			 */
+			memset(VrHnswImageRecord(image, id), 0,
+				   image->stride - image->quick);
+			return id;
+		}
 	}
 	return VR_HNSW_NO_VERTEX;
 }

@@ -163,6 +163,17 @@ END
 	index_is_sound($node, 'small_1', "$how->[0]: the index is sound");
 	$node->safe_psql('postgres', 'DROP INDEX small_1, small_2');
 }
+
+# Shared memory that is had beforehand is given to a build as the last one left
+# it: another one's records.
+$node->append_conf('postgresql.conf', "min_dynamic_shared_memory = '96MB'");
+$node->restart;
+for my $how (@how, [ 'taxicab', '(v vector_l1_ops, k)', '' ], [ 'sparse', '((v::sparsevec(24)) sparsevec_l2_ops)', '' ])
+{
+	$node->safe_psql('postgres', "CREATE INDEX small_2 ON small USING hnsw $how->[1] $how->[2]");
+	index_is_sound($node, 'small_2', "$how->[0]: in used memory the index is sound");
+	$node->safe_psql('postgres', 'DROP INDEX small_2; CREATE INDEX t_v ON t USING hnsw (v vector_l2_ops); DROP INDEX t_v');
+}
 no_internal_errors($node);
 
 done_testing();
