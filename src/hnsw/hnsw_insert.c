@@ -33,8 +33,9 @@
 /* The same: of the vertices noted for its hash. */
 #define INSERT_NOTED 4
 
-/* Stems to follow to one that may have one more. */
+/* Stems to follow to one that may have one more; the first by distance. */
 #define INSERT_HANG_MOST 1000
+#define INSERT_HANG_NEAR 64
 
 /*
  * Quantised: candidates that only have an estimate and are measured besides the
@@ -736,26 +737,35 @@ InsertNoteHolder(InsertHolder *holders, int *n, uint32 id, float d)
 		holders[(*n)++] = (InsertHolder){d, id, false};
 }
 
-/* The nearest vertex that was not asked yet, or NULL. */
+/*
+ * The vertex to ask next, or NULL: the nearest that was not asked yet; if many
+ * have been, the one noted last.
+ */
 static InsertHolder *
-InsertNextHolder(InsertHolder *holders, int n)
+InsertNextHolder(InsertHolder *holders, int n, int asked)
 {
 	InsertHolder *best = NULL;
 	int i;
 
-	for (i = 0; i < n; i++)
+	for (i = n - 1; i >= 0; i--)
 		if (!holders[i].asked && (best == NULL || holders[i].d < best->d))
+		{
 			best = &holders[i];
+			if (asked >= INSERT_HANG_NEAR)
+				break;
+		}
 	return best;
 }
 
 /*
  * Gives a vertex a stem although none of its neighbours will have one more:
- * stems are followed from the holders noted on, the nearest of all seen first,
- * until one does whom may, if given, allows to. Returns who, or NO_VERTEX. The
- * ends of stems have none, so there is one who does; the way is not the nearest
+ * stems are followed from the holders noted on until one does whom may, if
+ * given, allows to. Returns who, or NO_VERTEX. The ends of stems have none, so
+ * there is one who does. The nearest of all seen comes first, not the nearest
  * stem of each alone, for that can go in a circle: whoever became the entry
- * holds the one before, and hangs from a vertex of its tree.
+ * holds the one before, and hangs from a vertex of its tree. By inner product
+ * the nearest are long, and full, all of the upper tree; so after some the way
+ * goes straight down.
  */
 static uint32
 InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer,
@@ -768,9 +778,10 @@ InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer,
 	float dx[VR_HNSW_STEM_LANES];
 	bool stem = false;
 	uint32 victim;
+	int asked = 0;
 	int i;
 
-	while ((h = InsertNextHolder(holders, n)) != NULL)
+	while ((h = InsertNextHolder(holders, n, asked++)) != NULL)
 	{
 		uint32 from = h->id;
 		float d = h->d;

@@ -374,7 +374,8 @@ static void
 GraphAddStem(VrVacuumGraph *g, uint32 from, uint32 to)
 {
 	g->holder[to] = from;
-	g->tree[to] = from;
+	if (from < g->n)
+		g->tree[to] = from;
 }
 
 /* A vertex that is in need of a stem, for PartsMayHold. */
@@ -387,16 +388,19 @@ typedef struct PartsHold
 
 /*
  * Whether a vertex is in need of a stem, and one from there would be no loop.
- * Of those inserted during the second pass it is not known where they hang.
+ * Of those inserted during the second pass it is not known where they hang,
+ * but for the root, which needs no stem.
  */
 static bool
 PartsWantsStem(VrHnswVacuum *v, uint32 root, uint32 from, uint32 to)
 {
 	VrVacuumGraph *g = &v->graph;
 
-	return to < g->n && from < g->n && to != root && GraphLevel(g, to) == 0 &&
-		   GraphIsLive(g, to) && GraphIsLive(g, from) &&
-		   g->holder[to] == VR_HNSW_NO_VERTEX && GraphRoot(g->tree, from) != to;
+	if (to >= g->n || to == root || GraphLevel(g, to) > 0 ||
+		!GraphIsLive(g, to) || g->holder[to] != VR_HNSW_NO_VERTEX)
+		return false;
+	return from == root || (from < g->n && GraphIsLive(g, from) &&
+							GraphRoot(g->tree, from) != to);
 }
 
 /* Makes edges of a vertex the stems of those that are in need of one. */
