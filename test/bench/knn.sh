@@ -90,7 +90,6 @@ measure_sql()
 {
 	local q="SELECT count(*) FROM vecrecall.knn_exact('narrow', 'v', (SELECT q FROM q)"
 	local few="SELECT count(*) FROM vecrecall.knn_exact('narrow', 'v', (SELECT q"
-	local w="(SELECT w FROM q), 10)"
 	local n
 	timed '512 queries, top 500, one process' "$one" "$q, 500)"
 	timed '512 queries, top 500, two processes' "$two" "$q, 500)"
@@ -104,10 +103,50 @@ measure_sql()
 		timed "$n queries, float32" "$one; $float" "${few}[1:$n] FROM q), 10)"
 		timed "$n queries, default" "$one" "${few}[1:$n] FROM q), 10)"
 	done
-	timed '10,000 x 1536 in the row, one query' "$two" "SELECT count(*) FROM vecrecall.knn_exact('wide', 'v', $w"
-	timed '10,000 x 1536 out of line, one query' "$two" "SELECT count(*) FROM vecrecall.knn_exact('toasted', 'v', $w"
 	timed '8 queries by ORDER BY ... LIMIT' "$one" \
 		"SELECT count(*) FROM q, unnest(q[1:8]) u, LATERAL (SELECT id FROM narrow ORDER BY v <-> u LIMIT 10) s"
+}
+
+# of COLUMN SHARE: what so many of the turns are below; column 3 is the ratio.
+of()
+{
+	awk -v c="$1" '{ $3 = $2 / $1; print $c }' "$turns" | sort -n |
+		awk -v s="$2" '{ x[NR] = $1 } END { printf "%.2f", x[int(s * (NR - 1)) + 1] }'
+}
+
+# against WHAT TABLE SWEEP: one query, and a read of as many bytes, in turns.
+against()
+{
+	local sql="SELECT count(*) FROM vecrecall.knn_exact('$2', 'v', (SELECT w FROM q), 10);"
+	local turns=$(mktemp)
+	local i read query
+	mkfifo "$turns".{3,4,5,6} || return
+	../../build/bench/knn_read $((10000 * 1536 * 4)) "$3" <"$turns.4" >"$turns.3" &
+	psql -XAtq <"$turns.6" >"$turns.5" &
+	exec 4>"$turns.4" 3<"$turns.3" 6>"$turns.6" 5<"$turns.5"
+	printf '%s\n' "SET work_mem = '64MB'; $one;" '\timing on' >&6
+	for i in {0..42}; do
+		echo r >&4 && read -r read <&3
+		echo s >&4 && read -r query <&3
+		echo "$sql" >&6
+		until [[ $query == Time:* ]]; do read -r query <&5 || return; done
+		query=${query#Time: }
+		[ "$i" -lt 2 ] || echo "$read ${query% ms*}"
+	done >"$turns"
+	printf '%-44s %8s (best %s), a read %s (best %s), ratio %s (a quarter below %s)\n' "$1" \
+		$(of 2 0.5) $(of 2 0) $(of 1 0.5) $(of 1 0) $(of 3 0.5) $(of 3 0.25)
+	rm "$turns"*
+	exec 3<&- 4>&- 5<&- 6>&-
+	wait
+}
+
+measure_read()
+{
+	make -s knn_read || exit 1
+	against '10,000 x 1536 in the row, one query' wide 0
+	against 'the same, caches swept before' wide 600
+	against '10,000 x 1536 out of line, one query' toasted 0
+	against 'the same, caches swept before' toasted 600
 }
 
 # What a search of the same in one process plans, beside the vectors as float8[].
@@ -184,6 +223,7 @@ case $what in all | prepare) prepare ;; esac
 case $what in all | measure)
 	measure_blas
 	measure_sql
+	measure_read
 	measure_memory
 	measure_numpy
 	measure_bits
