@@ -85,7 +85,8 @@ for my $round (1 .. 6)
 	gives_every_row($node, 't', 'v', '<->', '(SELECT anywhere())', "round $round: quantised gives every row");
 	gives_every_row($node, 't', 'v', '<+>', '(SELECT anywhere())', "round $round: plain gives every row");
 	gives_every_row($node, 's', 'v', '<->', "'{1:1}/100000'", "round $round: sparse gives every row");
-	index_is_sound($node, $_, "round $round: $_ is sound") for qw(t_q t_p s_v);
+	# Four clients were cut off.
+	index_is_sound($node, $_, "round $round: $_ is sound", undef, 4) for qw(t_q t_p s_v);
 }
 $node->safe_psql('postgres', 'DROP INDEX IF EXISTS u_v; VACUUM t; VACUUM s;');
 gives_every_row($node, 't', 'v', '<->', '(SELECT anywhere())', 'after a last vacuum');
