@@ -35,6 +35,9 @@ PG_FUNCTION_INFO_V1(vr_knn_exact);
 /* Rows of as many bytes together are worth to ask for huge pages. */
 #define EXACT_ROWS_HUGE (4 * 1024 * 1024)
 
+/* First block of more there is not: 16 wants blocks to be below a gigabyte. */
+#define EXACT_ROWS_MOST (256.0 * 1024 * 1024)
+
 /*
  * Bytes that so many rows are expected to take, if they will be where we say:
  * within work_mem, beyond which they go to a file. None if few.
@@ -44,6 +47,7 @@ ExactRowsSize(double rows)
 {
 	double bytes = Min(rows * EXACT_ROW_BYTES, work_mem * 1024.0);
 
+	bytes = Min(bytes, EXACT_ROWS_MOST);
 	if (!VR_GENERATION_SIZED || !VR_TUPLESTORE_ROWS_HERE ||
 		bytes < EXACT_ROWS_HUGE)
 		return 0;
