@@ -45,6 +45,7 @@
 
 /* Rows longer than this a few queries take where they lie. */
 #define SEARCH_WIDE_DIM 512
+#define SEARCH_PAIR_DIM 256 /* by metrics that take them by pairs */
 #define SEARCH_BLOCK_QUERIES 256
 
 /* Squared norms outside are no basis for an error bound. */
@@ -124,6 +125,12 @@ VrKnnDistance(VrKnnMetric metric, double score)
 	return metric == VR_KNN_L2 ? sqrt(score) : score;
 }
 
+static bool
+SearchMetricTakesPairs(VrKnnMetric metric)
+{
+	return metric == VR_KNN_L2 || metric == VR_KNN_IP;
+}
+
 /*
  * Bytes of a search of `queries` queries with these sizes, in each process. One
  * query's entries are there once more, of all processes: to be sorted.
@@ -181,10 +188,12 @@ VrKnnPlanSearch(const VrKnnSpec *spec, int64 budget, int parallel,
 	int fitting = SEARCH_TILE_BYTES / (spec->dim * (int) sizeof(float));
 	int tile_rows = Min(Max(fitting - fitting % SEARCH_STRIDE, SEARCH_STRIDE),
 						SEARCH_TILE_ROWS);
+	const int wide = SearchMetricTakesPairs(spec->metric) ? SEARCH_PAIR_DIM
+														  : SEARCH_WIDE_DIM;
 	int best = 0;
 
 	if (spec->metric == VR_KNN_L1 ||
-		(spec->dim > SEARCH_WIDE_DIM && spec->nqueries < VR_KNN_FEW_QUERIES))
+		(spec->dim > wide && spec->nqueries < VR_KNN_FEW_QUERIES))
 		tile_rows = 0;
 	plan->coarse = tile_rows > 0 && spec->nqueries >= VR_KNN_FEW_QUERIES &&
 				   VrKnnCoarse() != NULL;
@@ -648,8 +657,7 @@ VrKnnSearchRow(VrKnnSearch *search, const float *x, int64 key)
 bool
 VrKnnSearchTakesPairs(const VrKnnSearch *search)
 {
-	return !search->plan.tiled && (search->spec->metric == VR_KNN_L2 ||
-								   search->spec->metric == VR_KNN_IP);
+	return !search->plan.tiled && SearchMetricTakesPairs(search->spec->metric);
 }
 
 void
