@@ -16,11 +16,11 @@
 /* Bytes of a cache line, most everywhere. */
 #define VR_IMAGE_LINE 64
 
-/* Records above level 0 for each one on it: 1/m + 1/m^2 + ..., and slack. */
+/* Records above level 0 for each one on it: 1/b + 1/b^2 + ..., and slack. */
 static double
 VrImageUpperShare(const VrHnswIndex *idx)
 {
-	return 1.2 / (VrHnswLevelBase(idx->form, idx->m) - 1);
+	return 1.2 / (VrHnswLevelBase(idx->form, &idx->layout, idx->m) - 1);
 }
 
 /*

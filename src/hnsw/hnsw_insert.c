@@ -44,6 +44,12 @@
 #define INSERT_WIDEN 1.0
 #define INSERT_WIDEN_PAGES 0.5
 
+/*
+ * Plain: the width of a build's searches on level 0, by ef_construction. On
+ * pages that would make a row dearer than it needs to be.
+ */
+#define INSERT_WIDER_PLAIN 1.4
+
 /* Neighbours of a level, as selected. */
 typedef struct InsertLevel
 {
@@ -62,7 +68,8 @@ VrHnswRandomLevel(const VrHnswIndex *idx, ItemPointer tid)
 	uint64 h = hash_bytes_extended((unsigned char *) tid,
 								   sizeof(ItemPointerData), idx->seed);
 	double u = ((double) (h >> 11) + 1.0) / 9007199254740992.0;
-	int level = (int) (-log(u) / log(VrHnswLevelBase(idx->form, idx->m)));
+	int level =
+		(int) (-log(u) / log(VrHnswLevelBase(idx->form, &idx->layout, idx->m)));
 
 	return Min(level, VR_HNSW_MAX_LEVEL);
 }
@@ -821,16 +828,20 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 	int limit = VrHnswDegreeLimit(&idx->layout, level);
 	int n = 0;
 	uint32 widen = 0;
+	uint32 width;
 	uint32 most;
 	uint32 i;
 
 	if (quantised && level == 0)
 		widen = idx->ef_construction *
 				(store->image ? INSERT_WIDEN : INSERT_WIDEN_PAGES);
-	most = idx->ef_construction + widen;
+	width = idx->ef_construction;
+	if (!quantised && level == 0 && store->image)
+		width *= INSERT_WIDER_PLAIN;
+	most = width + widen;
 
 	s->resumable = false;
-	VrHnswSearchLevel(s, level, idx->ef_construction);
+	VrHnswSearchLevel(s, level, width);
 	for (i = 0; i < nentries; i++)
 		VrHnswSearchAdd(s, entries[i]);
 	VrHnswSearchRun(s);

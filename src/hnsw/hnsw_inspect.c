@@ -433,7 +433,7 @@ InspectPlanRow(ReturnSetInfo *rsinfo, VrHnswMetaPageData meta,
 		return;
 	quantised = meta.form == VR_FORM_QUANTISED;
 	/* A vertex has a record on level l with probability base^-l. */
-	upper = rows / (double) (VrHnswLevelBase(meta.form, meta.m) - 1);
+	upper = rows / (double) (VrHnswLevelBase(meta.form, l, meta.m) - 1);
 	blocks = 1 + ceil((double) rows / l->slots) + ceil(upper / l->slots);
 	if (quantised && rows > 0)
 		blocks += ceil(meta.dim * sizeof(float) / (double) VR_HNSW_PAGE_BYTES);

@@ -151,10 +151,22 @@ typedef struct VrHnswValue
 /*
  * One vertex in so many of a level is on the next one too: as many as a record
  * there has neighbours, 2 m in quantised records. With few neighbours, more
- * levels find the way better.
+ * levels find the way better. Records of upper levels take whole slots: where
+ * plain ones leave an eighth of each page unused, as long vectors do, they would
+ * make the index larger than one whose records are of any length, so there are
+ * few of them. README, "Levels and entries".
  */
-#define VrHnswLevelBase(form, m)                                               \
-	((form) == VR_FORM_QUANTISED && (m) >= 8 ? 2 * (m) : (m))
+static inline int
+VrHnswLevelBase(VrHnswForm form, const VrHnswLayout *layout, int m)
+{
+	if (m < 8)
+		return m;
+	if (form == VR_FORM_QUANTISED)
+		return 2 * m;
+	return layout->slots * layout->record_size > VR_HNSW_PAGE_BYTES / 8 * 7
+			   ? m
+			   : 64 * m;
+}
 
 /* Quantised records begin their own part with this. */
 typedef struct VrHnswOwnHead
