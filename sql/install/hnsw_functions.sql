@@ -36,6 +36,45 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vecrecall.last_index_scan() IS
 'what the last hnsw index scan of this session did, and why it gave no more rows; NULLs if there was none';
 
+-- The numbers and phases are those of src/hnsw/hnsw_progress.c. Who may not see
+-- another's command sees NULLs there, hence no row.
+CREATE VIEW vecrecall.stat_progress_vacuum AS
+	SELECT s.pid, a.leader_pid, s.datid, d.datname, s.relid,
+		s.param15::oid AS index_relid,
+		CASE WHEN d.datname = pg_catalog.current_database()
+			THEN s.param15::oid::pg_catalog.regclass END AS index,
+		CASE s.param16
+			WHEN 1 THEN 'looking for dead rows'
+			WHEN 2 THEN 'marking upper levels'
+			WHEN 3 THEN 'waiting for insertions'
+			WHEN 4 THEN 'repairing the graph'
+			WHEN 5 THEN 'linking lost records'
+			WHEN 6 THEN 'joining parts'
+			WHEN 7 THEN 'giving stems'
+			WHEN 8 THEN 'freeing records'
+		END AS phase,
+		s.param17 AS blocks_total, s.param18 AS blocks_done,
+		s.param19 AS records_total, s.param20 AS records_done
+	FROM pg_catalog.pg_stat_get_progress_info('VACUUM') s
+	LEFT JOIN pg_catalog.pg_database d ON d.oid = s.datid
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.pid
+	WHERE s.param15 <> 0;
+COMMENT ON VIEW vecrecall.stat_progress_vacuum IS
+'how far VACUUM, autovacuum included, has come in an hnsw index; a row for each process that is in one, with the rights of pg_stat_progress_vacuum';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.pid IS 'process';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.leader_pid IS 'process whose VACUUM it is, if this is a parallel worker';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.datid IS 'database';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.datname IS 'its name';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.relid IS 'table';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.index_relid IS 'index';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.index IS 'its name; NULL for those of other databases';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.phase IS 'what is being done; the phases come in the order: looking for dead rows, marking upper levels, waiting for insertions, repairing the graph, linking lost records, joining parts, giving stems, freeing records';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.blocks_total IS 'blocks to go through, in a phase that takes the index by blocks: the first, and repairing the graph';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.blocks_done IS 'so many of them are done';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.records_total IS 'records to go through in the other phases; those with two rounds count each';
+COMMENT ON COLUMN vecrecall.stat_progress_vacuum.records_done IS 'so many of them are done';
+GRANT SELECT ON vecrecall.stat_progress_vacuum TO PUBLIC;
+
 CREATE FUNCTION vecrecall.plan_layout(dim int, rows bigint DEFAULT 1000000,
 	type text DEFAULT 'vector', m int DEFAULT 16,
 	OUT storage text, OUT "precision" text, OUT code_bits int, OUT automatic bool,

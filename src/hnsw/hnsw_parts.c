@@ -272,6 +272,7 @@ PartsBridge(VrHnswVacuum *v)
 	uint32 id;
 	int pass;
 
+	VrHnswProgressPhase(v, VR_VACUUM_JOIN, 2 * (uint64) g->n);
 	PartsFindStarts(v, starts, nstarts);
 	for (id = 0; id < g->n; id++)
 		if (GraphIsLive(g, id) && !GraphIsMain(g, id))
@@ -298,6 +299,7 @@ PartsBridge(VrHnswVacuum *v)
 			if (todo[root] == 0)
 				continue;
 			todo[root]--;
+			VrHnswProgressDone(v, pass * (uint64) g->n + id);
 			VrVacuumDelayPoint();
 			if (nstarts[level] > 0 &&
 				VrHnswRelink(&v->inserter, id, level, starts[level],
@@ -324,6 +326,7 @@ PartsLinkSingles(VrHnswVacuum *v, uint32 entry)
 		if (!GraphIsLive(g, id) || !VrHnswIdSetHas(&v->live, id) ||
 			!(orphan || VrHnswIdSetHas(&v->poor, id)))
 			continue;
+		VrHnswProgressDone(v, id);
 		VrVacuumDelayPoint();
 		if (VrHnswRelink(&v->inserter, id, GraphLevel(g, id), NULL, 0, false))
 		{
@@ -468,6 +471,7 @@ PartsStems(VrHnswVacuum *v, uint32 root)
 	bool waited = false;
 	uint32 id;
 
+	VrHnswProgressPhase(v, VR_VACUUM_STEMS, 2 * (uint64) g->n);
 	GraphPlant(v, root);
 	for (id = 0; id < g->n; id++)
 	{
@@ -479,6 +483,7 @@ PartsStems(VrHnswVacuum *v, uint32 root)
 		while (GraphEdge(g, id, &lane, &to))
 			if (PartsWantsStem(v, root, id, to))
 			{
+				VrHnswProgressDone(v, id);
 				PartsGiveStems(v, root, id);
 				break;
 			}
@@ -502,6 +507,7 @@ PartsStems(VrHnswVacuum *v, uint32 root)
 			VrHnswVacuumWait(v);
 			waited = true;
 		}
+		VrHnswProgressDone(v, (uint64) g->n + id);
 		VrVacuumDelayPoint();
 		hold.to = id;
 		from = VrHnswHang(&v->inserter, id, others, nstarts[0] + 1,
@@ -524,6 +530,7 @@ VrHnswPartsJoin(VrHnswVacuum *v)
 	VrHnswReadMeta(v->index, &meta);
 	if (meta.entry == VR_HNSW_NO_VERTEX)
 		return;
+	VrHnswProgressPhase(v, VR_VACUUM_LINK, v->graph.n);
 	GraphMarkMain(v, meta.entry, meta.entry_level);
 	PartsLinkSingles(v, meta.entry);
 	GraphUniteRest(v);

@@ -490,6 +490,7 @@ VacuumMarkUppers(VrHnswVacuum *v)
 	const VrHnswLayout *l = &v->idx->layout;
 	uint32 i;
 
+	VrHnswProgressPhase(v, VR_VACUUM_UPPERS, v->nuppers);
 	for (i = 0; i < v->nuppers; i++)
 	{
 		VrVacuumUpper *u = &v->uppers[i];
@@ -498,6 +499,7 @@ VacuumMarkUppers(VrHnswVacuum *v)
 
 		if (u->dead)
 			continue;
+		VrHnswProgressDone(v, i);
 		VrVacuumDelayPoint();
 		u->dead = VrHnswIdSetHas(&v->dead, u->base);
 		if (!u->dead && !VrHnswIdSetHas(&v->live, u->base))
@@ -609,6 +611,7 @@ VacuumRaiseEntry(VrHnswVacuum *v)
 static void
 VacuumBarrier(VrHnswVacuum *v)
 {
+	VrHnswProgressPhase(v, VR_VACUUM_WAIT, 0);
 	LockPage(v->index, VR_HNSW_META_BLOCK, ExclusiveLock);
 	VacuumReplaceEntry(v);
 	UnlockPage(v->index, VR_HNSW_META_BLOCK, ExclusiveLock);
@@ -764,6 +767,7 @@ VacuumFree(VrHnswVacuum *v)
 	BlockNumber done = VR_HNSW_META_BLOCK;
 	int bit;
 
+	VrHnswProgressPhase(v, VR_VACUUM_FREE, v->dead.n);
 	for (word = 0; word < v->dead.nwords; word++)
 		for (bit = 0; v->dead.words[word] != 0 && bit < 64; bit++)
 		{
@@ -775,6 +779,7 @@ VacuumFree(VrHnswVacuum *v)
 			if (block == done)
 				continue;
 			done = block;
+			VrHnswProgressDone(v, v->freed);
 			VrVacuumDelayPoint();
 			VacuumFreeRecords(v, block);
 		}
@@ -823,9 +828,8 @@ VacuumSetUnfinished(VrHnswVacuum *v, bool unfinished)
 }
 
 /*
- * Says what comes next, to who asks with client_min_messages = debug1:
- * pg_stat_progress_vacuum has no place for what an index does, and since 15
- * VACUUM VERBOSE does not hand its level on.
+ * Says what comes next, to who asks with client_min_messages = debug1: since 15
+ * VACUUM VERBOSE does not hand its level on. Others ask hnsw_progress.c.
  */
 static void
 VacuumSay(VrHnswVacuum *v, const char *what, uint64 n, const char *of)
@@ -860,17 +864,23 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	v->idx = VrHnswOpen(info->index, &meta);
 	VrHnswStoreInit(&v->store, info->index, v->idx);
 	VrHnswInserterInit(&v->inserter, &v->store, v->cxt);
+	VrHnswProgressBegin(v);
 	VacuumSetUnfinished(v, true);
 
 	/* Pages added meanwhile hold nothing dead, but are counted. */
 	nblocks = RelationGetNumberOfBlocks(v->index);
 	VacuumSay(v, "looking for dead rows in", nblocks, "pages");
+	VrHnswProgressPhase(v, VR_VACUUM_DELETE, nblocks);
 	for (block = 1; block < nblocks; block++)
 	{
+		VrHnswProgressDone(v, block);
 		VrVacuumDelayPoint();
 		VacuumDeletePage(v, block);
 		if (block + 1 == nblocks)
+		{
 			nblocks = RelationGetNumberOfBlocks(v->index);
+			VrHnswProgressTotal(v, nblocks);
+		}
 	}
 	VacuumMarkUppers(v);
 	VacuumBarrier(v);
@@ -878,9 +888,11 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	nblocks = RelationGetNumberOfBlocks(v->index);
 	v->store.nblocks = nblocks;
 	VacuumSay(v, "repairing the graph around", v->dead.n, "dead records");
+	VrHnswProgressPhase(v, VR_VACUUM_REPAIR, nblocks);
 	VrHnswPartsInit(v);
 	for (block = 1; block < nblocks; block++)
 	{
+		VrHnswProgressDone(v, block);
 		VrVacuumDelayPoint();
 		VacuumRepairPage(v, block);
 	}
@@ -890,6 +902,7 @@ VacuumRun(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VacuumSay(v, "freeing", v->dead.n, "records");
 	VacuumFree(v);
 	VacuumSetUnfinished(v, false);
+	VrHnswProgressEnd(v);
 
 	stats->num_pages = RelationGetNumberOfBlocks(v->index);
 	stats->estimated_count = false;

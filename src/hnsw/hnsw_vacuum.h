@@ -39,6 +39,28 @@ typedef struct VrVacuumGraph
 	uint32 *tree;   /* up the stems: towards the root of its tree */
 } VrVacuumGraph;
 
+/* What a run does; the numbers are those of view stat_progress_vacuum. */
+typedef enum VrVacuumPhase
+{
+	VR_VACUUM_NONE = 0,
+	VR_VACUUM_DELETE = 1, /* blocks */
+	VR_VACUUM_UPPERS = 2, /* records, of upper levels */
+	VR_VACUUM_WAIT = 3,
+	VR_VACUUM_REPAIR = 4, /* blocks */
+	VR_VACUUM_LINK = 5,   /* records, as the next two */
+	VR_VACUUM_JOIN = 6,
+	VR_VACUUM_STEMS = 7,
+	VR_VACUUM_FREE = 8, /* records, dead ones */
+} VrVacuumPhase;
+
+/* Whose progress a run tells of; hnsw_progress.c. */
+typedef enum VrVacuumProgress
+{
+	VR_PROGRESS_NONE,
+	VR_PROGRESS_OF_COMMAND, /* VACUUM, which began telling and ends it */
+	VR_PROGRESS_OF_WORKER,  /* this run's own, in a parallel worker */
+} VrVacuumProgress;
+
 /* One run over the index: marks, repairs, frees. */
 typedef struct VrHnswVacuum
 {
@@ -80,6 +102,9 @@ typedef struct VrHnswVacuum
 	uint64 freed;
 
 	void *query; /* hnsw_repair.c: memory for a prepared query */
+
+	VrVacuumProgress progress;
+	VrVacuumPhase phase;
 } VrHnswVacuum;
 
 static inline bool
@@ -93,6 +118,14 @@ extern void VrHnswIdSetAdd(VrHnswIdSet *set, MemoryContext cxt, uint32 id);
 
 /* ---- hnsw_vacuum.c */
 extern void VrHnswVacuumWait(VrHnswVacuum *v);
+
+/* ---- hnsw_progress.c */
+extern void VrHnswProgressBegin(VrHnswVacuum *v);
+extern void VrHnswProgressPhase(VrHnswVacuum *v, VrVacuumPhase phase,
+								uint64 total);
+extern void VrHnswProgressDone(VrHnswVacuum *v, uint64 done);
+extern void VrHnswProgressTotal(VrHnswVacuum *v, uint64 total);
+extern void VrHnswProgressEnd(VrHnswVacuum *v);
 
 /* ---- hnsw_repair.c */
 extern void VrHnswRepairPage(VrHnswVacuum *v, Buffer buf);
