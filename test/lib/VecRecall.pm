@@ -29,13 +29,15 @@ sub import
 	VecRecall->export_to_level(1, @_);
 }
 
-# new_node(NAME, conf => TEXT, extension => NAME or undef, init => [...]):
-# a started node whose database postgres has the extension.
+# new_node(NAME, conf => TEXT, extension => NAME or undef, init => [...],
+# install => FOLDER): a started node whose database postgres has the extension,
+# of the PostgreSQL in that folder.
 sub new_node
 {
 	my ($name, %arg) = @_;
 	my $extension = exists $arg{extension} ? $arg{extension} : 'vecrecall';
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name,
+		$arg{install} ? (install_path => $arg{install}) : ());
 
 	$node->init(@{ $arg{init} || [] });
 	$node->append_conf('postgresql.conf', <<"END");

@@ -8,6 +8,7 @@
 #   VR_WAL=1              servers write all pages to WAL, to be compared after
 #                         replay (wal_consistency_checking); that of regress
 #                         and isolation has a standby that does so
+#   VR_OLD_CONFIG         pg_config of an older PostgreSQL, to upgrade from
 #
 # The sources are copied to build/check/src and built there, so that neither
 # stale objects nor another PostgreSQL version in the checkout matter. Logs
@@ -218,7 +219,26 @@ tap_reap()
 	unset "tap_name[$pid]"
 }
 
+# The extension for another server, from sources and in a tree of their own;
+# sets VR_OLD to where it is. An old server's headers need an old C.
+build_old()
+{
+	(
+		export COPT=-std=gnu17
+		VR_WORK=$VR_WORK/old
+		mkdir -p "$VR_WORK"
+		vr_mirror "$1" "$VR_WORK/root"
+		vr_build "$log/build.old.log"
+	) || exit 1
+	VR_OLD=$VR_WORK/old/root$(dirname "$("$1" --bindir)")
+}
+
 if wanted tap; then
+	unset VR_OLD
+	if [ -n "$VR_OLD_CONFIG" ] && [ -n "$(chosen 029_hnsw_upgrade)" ]; then
+		build_old "$VR_OLD_CONFIG"
+		export VR_OLD
+	fi
 	unset PGHOST PGPORT PGUSER PGDATABASE
 	mkdir -p "$VR_WORK/tap/ports"
 	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$VR_WORK/tap/ports"

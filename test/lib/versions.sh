@@ -11,6 +11,8 @@
 # next run (remove its folder for a fresh one). The sources are copied into it,
 # and check.sh runs there as user postgres. Mounts and processes are in
 # namespaces that end with the run, so that nothing stays mounted or running.
+# From each, an upgrade from PostgreSQL 15 is tried (t/029_hnsw_upgrade.pl): the
+# root has that server too, of Debian 12.
 #
 # One line "NN: N passed, N failed" per version; the last line is the sum.
 . "$(dirname "$0")/private.sh"
@@ -102,6 +104,24 @@ make_root()
 	echo "  made in $((SECONDS - start)) s; kept in $root"
 }
 
+# add_oldest VERSION ROOT: the server that an upgrade comes from. Of what one
+# compiles for it with, the package of headers would bring a compiler besides.
+oldest=15
+add_oldest()
+{
+	local version=$1 root=$2
+	vr_mirror_of_debian | head -n 1 |
+		sed "s,.*,deb & $(release_of $oldest) main," \
+			>"$root/etc/apt/sources.list.d/oldest.list"
+	quietly "$log/$version.oldest.log" "PostgreSQL $oldest" in_root "$root" sh -c '
+		apt-get update &&
+		apt-get install -y --no-install-recommends "postgresql-$0" &&
+		cd /tmp && apt-get download "postgresql-server-dev-$0" &&
+		dpkg-deb -x "postgresql-server-dev-$0"_*.deb / &&
+		rm "postgresql-server-dev-$0"_*.deb && apt-get clean' $oldest
+	touch "$root/oldest"
+}
+
 started=$SECONDS
 passed=0 failed=0
 for version in ${*:-17 18}; do
@@ -110,13 +130,18 @@ for version in ${*:-17 18}; do
 	exec 9>"$roots/$version.lock"
 	flock -n 9 || vr_die "another run works in $root; wait for its end"
 	[ -e "$root/complete" ] || make_root "$version" "$release" "$root"
+	old=
+	if [ "$version" != $oldest ]; then
+		[ -e "$root/oldest" ] || add_oldest "$version" "$root"
+		old=/usr/lib/postgresql/$oldest/bin/pg_config
+	fi
 	VR_SRC=$root/srv/vecrecall
 	mkdir -p "$VR_SRC"
 	vr_sync
 	rm -rf "$VR_SRC/build/check/log" "${log:?}/$version"
 	in_root "$root" chown -R postgres: /srv/vecrecall
 	in_root "$root" setpriv --reuid postgres --regid postgres --clear-groups \
-		env HOME=/tmp TESTS="$TESTS" \
+		env HOME=/tmp TESTS="$TESTS" VR_OLD_CONFIG=$old \
 		PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" \
 		/srv/vecrecall/test/lib/check.sh \
 		${KINDS:-unit regress isolation tap} 2>&1 |
