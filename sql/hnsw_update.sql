@@ -134,7 +134,7 @@ BEGIN
 	RETURN ((plan->0->'Plan'->>'Shared Hit Blocks')::float8 + (plan->0->'Plan'->>'Shared Read Blocks')::float8) / n;
 END
 $$;
-CREATE FUNCTION try(class text, storage text, OUT next text, OUT apart text, OUT often text) LANGUAGE plpgsql
+CREATE FUNCTION try(class text, storage text, OUT next text, OUT apart text, OUT soon text, OUT often text) LANGUAGE plpgsql
 AS $$
 DECLARE
 	b float8;
@@ -144,7 +144,10 @@ BEGIN
 	next := CASE WHEN b <= 15 THEN 'few' ELSE b::text END;
 	b := update_buffers('id % 37 = 5 AND id <= 1000');
 	apart := CASE WHEN b <= CASE WHEN storage = 'plain' THEN 100 WHEN class = 'vector_ip_ops' THEN 100 ELSE 30 END THEN 'few' ELSE b::text END;
-	-- Searches have cost as much as a look at every vertex: from here on a table is asked.
+	-- Those searches have cost as much as a look at every page: from here on a table is asked.
+	b := update_buffers('id % 37 = 7 AND id <= 1000');
+	soon := CASE WHEN b <= 18 THEN 'few' ELSE b::text END;
+	-- Later, when many have been updated.
 	PERFORM update_buffers(format('id %% 5 = %s AND id > 1200', i)) FROM generate_series(0, 4) i;
 	b := update_buffers('id % 37 = 6');
 	often := CASE WHEN b <= 14 THEN 'few' ELSE b::text END;

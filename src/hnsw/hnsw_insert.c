@@ -338,8 +338,35 @@ InsertJoinNoted(VrHnswStore *store, const VrHnswValue *value, uint32 hash,
 }
 
 /*
- * An UPDATE that left the value: looks where the vertex that has it may be, and
- * then by a narrow search, for no longer than until it is met.
+ * An UPDATE that left the value: joins the vertex that has it, if it is noted or
+ * behind the last one, without the memory that a search needs.
+ */
+static bool
+InsertJoinKnown(VrHnswStore *store, const VrHnswValue *value, ItemPointer tid)
+{
+	uint32 found;
+	bool joined;
+	bool full;
+
+	LockPage(store->index, VR_HNSW_META_BLOCK, ShareLock);
+	joined = InsertJoinNoted(store, value, VrHnswEqualHash(store->idx, value),
+							 tid, &full);
+	if (!joined)
+	{
+		found = InsertFindNext(store, value);
+		if (found != VR_HNSW_NO_VERTEX &&
+			InsertJoinOne(store, found, value, tid, &full))
+		{
+			store->idx->joined = found;
+			joined = true;
+		}
+	}
+	UnlockPage(store->index, VR_HNSW_META_BLOCK, ShareLock);
+	return joined;
+}
+
+/*
+ * The same by a narrow search, for no longer than until it is met.
  */
 static bool
 InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
@@ -348,20 +375,10 @@ InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
 	VrHnswStore *store = ins->store;
 	VrHnswSearch *s = &ins->search;
 	bool copies = s->keep_copies;
-	uint32 hash = VrHnswEqualHash(store->idx, value);
 	int64 visits;
 	uint32 found;
 	uint32 down;
 
-	if (InsertJoinNoted(store, value, hash, tid, full))
-		return true;
-	found = InsertFindNext(store, value);
-	if (found != VR_HNSW_NO_VERTEX &&
-		InsertJoinOne(store, found, value, tid, full))
-	{
-		store->idx->joined = found;
-		return true;
-	}
 	visits = store->visits;
 	VrHnswSearchQuery(s, value);
 	s->equal = value;
@@ -382,7 +399,7 @@ InsertJoinUnchanged(VrHnswInserter *ins, const VrHnswValue *value,
 		found = VR_HNSW_NO_VERTEX;
 	if (found != VR_HNSW_NO_VERTEX)
 		store->idx->joined = found;
-	VrHnswEqualSought(store, hash, store->visits - visits, found);
+	VrHnswEqualSought(store, value, store->visits - visits, found);
 	return found != VR_HNSW_NO_VERTEX;
 }
 
@@ -1393,8 +1410,11 @@ vr_hnsw_insert(Relation index, Datum *values, bool *isnull,
 		VrHnswInserter ins;
 
 		VrHnswStoreInit(&store, index, idx);
-		VrHnswInserterInit(&ins, &store, cxt);
-		VrHnswInsertValue(&ins, &value, heap_tid, unchanged);
+		if (!unchanged || !InsertJoinKnown(&store, &value, heap_tid))
+		{
+			VrHnswInserterInit(&ins, &store, cxt);
+			VrHnswInsertValue(&ins, &value, heap_tid, unchanged);
+		}
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

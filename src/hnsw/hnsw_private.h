@@ -261,8 +261,8 @@ typedef struct VrHnswEquals VrHnswEquals;
 extern uint32 VrHnswEqualHash(const VrHnswIndex *idx, const VrHnswValue *value);
 extern uint32 VrHnswEqualFind(const VrHnswIndex *idx, uint32 hash,
 							  uint32 *next);
-extern void VrHnswEqualSought(VrHnswStore *store, uint32 hash, int64 visits,
-							  uint32 found);
+extern void VrHnswEqualSought(VrHnswStore *store, const VrHnswValue *value,
+							  int64 visits, uint32 found);
 
 /* ---- hnsw_wal.c: the one place that changes pages */
 #define VR_HNSW_EDIT_PAGES 4
