@@ -24,6 +24,9 @@
 /* Bytes that one prefetch asks for. */
 #define EQUAL_LINE 64
 
+/* Values whose places are on their way into the cache before they are noted. */
+#define EQUAL_PENDING 8
+
 /* So much of a table may be taken: three quarters. */
 #define EQUAL_ROOM(places) ((places) / 4 * 3)
 
@@ -159,7 +162,10 @@ EqualNote(VrHnswEquals *e, uint32 hash, uint32 id)
 	}
 }
 
-/* Asks for what the record behind this one is hashed from, on its page. */
+/*
+ * Asks for what the record behind this one is hashed from; of the next page it
+ * is guessed where it is (WalkPin).
+ */
 static void
 EqualPrefetch(const VrHnswIndex *idx, const VrHnswWalk *w)
 {
@@ -168,7 +174,8 @@ EqualPrefetch(const VrHnswIndex *idx, const VrHnswWalk *w)
 	uint32 at;
 
 	if ((w->id + 1) % l->slots == 0)
-		return;
+		next =
+			(VrHnswRecord) ((char *) next + BLCKSZ - l->slots * l->record_size);
 	VR_PREFETCH(next);
 	if (idx->form == VR_FORM_PLAIN)
 		for (at = 0; at < l->own_bytes; at += EQUAL_LINE)
@@ -186,6 +193,9 @@ EqualRead(VrHnswStore *store)
 	const VrHnswLayout *l = &idx->layout;
 	uint32 max = VrHnswMaxVertex(store);
 	uint64 places = EQUAL_PLACES;
+	EqualPlace pending[EQUAL_PENDING];
+	EqualPlace *p;
+	uint32 n = 0;
 	BufferAccessStrategy strategy;
 	MemoryContext cxt;
 	VrHnswEquals *e;
@@ -212,12 +222,17 @@ EqualRead(VrHnswStore *store)
 		if (w.rec->level > 0 || w.rec->value_block != VR_HNSW_NO_BLOCK ||
 			(idx->form == VR_FORM_PLAIN && w.rec->value_bytes > l->own_bytes))
 			continue;
-		EqualNote(e,
-				  EqualHash(idx, w.rec->value_bytes, VrHnswRecordOwn(w.rec, l),
-							VrHnswRecordAttrs(w.rec, l), w.rec->attr_nulls),
-				  w.id);
+		p = &pending[n % EQUAL_PENDING];
+		if (n++ >= EQUAL_PENDING)
+			EqualNote(e, p->hash, p->id);
+		p->hash = EqualHash(idx, w.rec->value_bytes, VrHnswRecordOwn(w.rec, l),
+							VrHnswRecordAttrs(w.rec, l), w.rec->attr_nulls);
+		p->id = w.id;
+		VR_PREFETCH(&e->at[p->hash & (places - 1)]);
 	}
 	VrHnswWalkEnd(&w);
+	for (n = Min(n, EQUAL_PENDING); n > 0; n--)
+		EqualNote(e, pending[n - 1].hash, pending[n - 1].id);
 	FreeAccessStrategy(strategy);
 	MemoryContextSetParent(cxt, idx->cxt);
 	return e;

@@ -246,6 +246,7 @@ typedef struct VrHnswWalk
 	uint32 next;
 	uint32 end;
 	Buffer buf;
+	Buffer last; /* the one before, unpinned, or buf */
 } VrHnswWalk;
 
 extern void VrHnswWalkBegin(VrHnswWalk *w, VrHnswStore *store,

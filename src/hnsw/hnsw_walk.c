@@ -19,7 +19,27 @@ VrHnswWalkBegin(VrHnswWalk *w, VrHnswStore *store,
 	w->strategy = strategy;
 	w->next = first;
 	w->end = end;
-	w->buf = InvalidBuffer;
+	w->buf = w->last = InvalidBuffer;
+}
+
+/*
+ * Pins a block. Those that were read or built one after another stand so in
+ * shared buffers, most likely: to look into the buffer behind the last takes
+ * less than to ask the server's table where the block is.
+ */
+static Buffer
+WalkPin(VrHnswWalk *w, BlockNumber block)
+{
+	Buffer guess = w->last + 1;
+
+	/* Negative ones are local buffers. */
+	if (guess > 1 && guess <= NBuffers &&
+		VrReadRecentBuffer(w->store->index, block, guess))
+		w->last = guess;
+	else
+		w->last = ReadBufferExtended(w->store->index, MAIN_FORKNUM, block,
+									 RBM_NORMAL, w->strategy);
+	return w->last;
 }
 
 /*
@@ -43,8 +63,7 @@ VrHnswWalkNext(VrHnswWalk *w)
 		if (!BufferIsValid(w->buf))
 		{
 			CHECK_FOR_INTERRUPTS();
-			w->buf = ReadBufferExtended(w->store->index, MAIN_FORKNUM, block,
-										RBM_NORMAL, w->strategy);
+			w->buf = WalkPin(w, block);
 			LockBuffer(w->buf, BUFFER_LOCK_SHARE);
 		}
 		page = BufferGetPage(w->buf);
