@@ -46,6 +46,26 @@ DROP TABLE moved;
 
 -- what the last scan did
 SET enable_seqscan = off;
+-- The same as EXPLAIN (ANALYZE) says it, from 18 on.
+CREATE FUNCTION explained(query text, OUT stop_reason text, OUT same bool) LANGUAGE plpgsql AS $$
+DECLARE
+	node json;
+	last record;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO node;
+	node := node->0->'Plan'->'Plans'->0;
+	SELECT * INTO last FROM vecrecall.last_index_scan();
+	stop_reason := last.stop_reason;
+	same := CASE WHEN current_setting('server_version_num')::int < 180000 THEN node->>'Index Visits' IS NULL
+		ELSE (node->>'Index Visits')::int = last.visits AND (node->>'Index Passes')::int = last.passes
+			AND node->>'Index Scan Stopped' = last.stop_reason AND (node->>'Index Searches')::int = 1 END;
+END $$;
+SELECT * FROM explained($q$SELECT id FROM ins ORDER BY e <-> '[1,1,1,1,0,0,0,0]' LIMIT 3$q$);
+SELECT * FROM explained($q$SELECT id FROM ins ORDER BY e <-> '[1,1,1,1,0,0,0,0]' LIMIT 500$q$);
+SET hnsw.max_scan_tuples = 60;
+SELECT * FROM explained($q$SELECT id FROM ins ORDER BY e <-> '[1,1,1,1,0,0,0,0]' LIMIT 500$q$);
+RESET hnsw.max_scan_tuples;
+DROP FUNCTION explained;
 SELECT id FROM ins ORDER BY e <-> '[1,1,1,1,0,0,0,0]' LIMIT 3;
 SELECT index, visits > 40 AS visits, expanded > 40 AS expanded, passes, returned >= 3 AS returned, dropped,
 	memory > 0 AS memory, stop_reason FROM vecrecall.last_index_scan();

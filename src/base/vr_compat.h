@@ -184,6 +184,19 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, int flags)
 #define VR_MODULE_MAGIC(library, release) PG_MODULE_MAGIC
 #endif
 
+/* From 18 on EXPLAIN asks extensions what they know of a node. */
+#if PG_VERSION_NUM >= 180000
+#define VR_EXPLAINS_NODES
+#endif
+
+/* 18 counts for EXPLAIN how often an index was descended. */
+#if PG_VERSION_NUM >= 180000
+#define VrCountIndexSearch(scan)                                               \
+	((scan)->instrument ? (void) (scan)->instrument->nsearches++ : (void) 0)
+#else
+#define VrCountIndexSearch(scan) ((void) (scan))
+#endif
+
 /*
  * Whether the planner must be helped to ordered paths with IN on a further
  * column: see hnsw_paths.c.

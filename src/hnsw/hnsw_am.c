@@ -112,6 +112,7 @@ VrHnswInit(void)
 	VrHnswIvfflatInit();
 	VrHnswPathsInit();
 	VrHnswJunkInit();
+	VrHnswNodeInit();
 }
 
 /* amoptions */

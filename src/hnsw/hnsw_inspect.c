@@ -308,8 +308,9 @@ vr_hnsw_index_info(PG_FUNCTION_ARGS)
 
 /* -------------------------------------------------------- last_index_scan */
 
-static const char *
-InspectStop(VrHnswStop stop)
+/* Why a scan gave no more rows. */
+const char *
+VrHnswStopReason(VrHnswStop stop)
 {
 	switch (stop)
 	{
@@ -348,7 +349,7 @@ vr_hnsw_last_index_scan(PG_FUNCTION_ARGS)
 	values[4] = Int64GetDatum(s->returned);
 	values[5] = Int64GetDatum(s->dropped);
 	values[6] = Int64GetDatum(s->memory);
-	values[7] = CStringGetTextDatum(InspectStop(s->stop));
+	values[7] = CStringGetTextDatum(VrHnswStopReason(s->stop));
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }
 

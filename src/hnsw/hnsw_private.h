@@ -553,6 +553,7 @@ typedef struct VrHnswScanStats
 } VrHnswScanStats;
 
 extern VrHnswScanStats VrHnswLastScan;
+extern const VrHnswScanStats *VrHnswScanDone(IndexScanDesc scan);
 extern IndexScanDesc vr_hnsw_beginscan(Relation index, int nkeys,
 									   int norderbys);
 extern void vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys,
@@ -590,6 +591,12 @@ extern int VrHnswScanWidth(Relation index);
 
 /* ---- hnsw_paths.c */
 extern void VrHnswPathsInit(void);
+
+/* ---- hnsw_inspect.c */
+extern const char *VrHnswStopReason(VrHnswStop stop);
+
+/* ---- hnsw_node.c */
+extern void VrHnswNodeInit(void);
 
 /* ---- hnsw_junk.c */
 extern void VrHnswJunkInit(void);

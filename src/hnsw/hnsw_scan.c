@@ -154,6 +154,15 @@ vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	MemoryContextReset(so->query_cxt);
 }
 
+/* What a scan has done up to now; NULL if it has not begun. */
+const VrHnswScanStats *
+VrHnswScanDone(IndexScanDesc scan)
+{
+	const HnswScanState *so = scan->opaque;
+
+	return so->started ? &so->stats : NULL;
+}
+
 void
 vr_hnsw_endscan(IndexScanDesc scan)
 {
@@ -422,6 +431,7 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("non-MVCC snapshots are not supported with hnsw")));
 	pgstat_count_index_scan(index);
+	VrCountIndexSearch(scan);
 	memset(&so->stats, 0, sizeof(so->stats));
 	so->stats.index = RelationGetRelid(index);
 
