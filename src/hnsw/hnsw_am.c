@@ -22,6 +22,7 @@ int vr_hnsw_iterative_scan;
 int vr_hnsw_max_scan_tuples;
 double vr_hnsw_scan_mem_multiplier;
 int vr_hnsw_rerank;
+int vr_hnsw_landmarks;
 
 static relopt_kind am_relopt_kind;
 
@@ -108,6 +109,12 @@ VrHnswInit(void)
 		"\"auto\" asks them where the index holds less than they do.",
 		&vr_hnsw_rerank, VR_RERANK_AUTO, am_rerank_values, PGC_USERSET, 0, NULL,
 		NULL, NULL);
+	DefineCustomIntVariable(
+		"hnsw.landmarks",
+		"Sets how many vertices of an index a session remembers, at most, to "
+		"begin searches at.",
+		"0 has every search come down the levels.", &vr_hnsw_landmarks, 4096, 0,
+		65536, PGC_USERSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("hnsw");
 	VrHnswIvfflatInit();
 	VrHnswPathsInit();

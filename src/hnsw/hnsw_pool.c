@@ -175,18 +175,25 @@ VrHnswPoolReconsider(VrHnswPool *pool, float limit, VrPoolRule rule)
 	}
 }
 
-/* Adds one estimate from outside, in a block of its own. */
+/* Adds n estimates from outside, 32 at most, as one block. */
 void
-VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id, VrPoolRule rule)
+VrHnswPoolAddSome(VrHnswPool *pool, const float *d, const uint32 *ids, int n,
+				  VrPoolRule rule)
 {
 	uint32 lane = VrHnswPoolOpen(pool, FLT_MAX, rule);
 	int i;
 
-	pool->est[lane] = d;
-	pool->ids[lane] = id;
-	for (i = 1; i < VR_QUANT_LANES; i++)
-		pool->est[lane + i] = VR_ESTIMATE_MAX;
-	VrHnswPoolClose(pool, 1, rule);
+	for (i = 0; i < VR_QUANT_LANES; i++)
+		pool->est[lane + i] = i < n ? d[i] : VR_ESTIMATE_MAX;
+	memcpy(pool->ids + lane, ids, n * sizeof(uint32));
+	VrHnswPoolClose(pool, n < 32 ? (1u << n) - 1 : PG_UINT32_MAX, rule);
+}
+
+/* Adds one estimate from outside, in a block of its own. */
+void
+VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id, VrPoolRule rule)
+{
+	VrHnswPoolAddSome(pool, &d, &id, 1, rule);
 }
 
 /* Lets every estimate compete, and closes up what is left of the blocks. */

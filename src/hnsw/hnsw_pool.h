@@ -67,6 +67,8 @@ extern void VrHnswPoolGrowTable(VrHnswPool *pool);
 extern void VrHnswPoolPush(VrHnswPool *pool);
 extern void VrHnswPoolAdd(VrHnswPool *pool, float d, uint32 id,
 						  VrPoolRule rule);
+extern void VrHnswPoolAddSome(VrHnswPool *pool, const float *d,
+							  const uint32 *ids, int n, VrPoolRule rule);
 extern bool VrHnswPoolLeast(VrHnswPool *pool, float limit);
 extern uint32 VrHnswPoolTake(VrHnswPool *pool, float limit);
 extern void VrHnswPoolReconsider(VrHnswPool *pool, float limit,

@@ -78,6 +78,7 @@ extern int vr_hnsw_iterative_scan;
 extern int vr_hnsw_max_scan_tuples;
 extern double vr_hnsw_scan_mem_multiplier;
 extern int vr_hnsw_rerank;
+extern int vr_hnsw_landmarks;
 
 typedef struct VrHnswOptions
 {
@@ -126,7 +127,9 @@ typedef struct VrHnswIndex
 	uint32 joined;      /* the vertex that an unchanged value joined last */
 	int64 sought;       /* records visited in search of equal vertices */
 	struct VrHnswEquals *equals; /* hnsw_equal.c, or NULL */
-	MemoryContext cxt;           /* owner of all of this */
+	int64 searches;              /* of this backend that may use landmarks */
+	struct VrHnswLandmarks *landmarks; /* hnsw_landmarks.c, or NULL */
+	MemoryContext cxt;                 /* owner of all of this */
 } VrHnswIndex;
 
 /*
@@ -413,6 +416,12 @@ extern uint32 VrHnswSearchDescend(VrHnswSearch *s, uint32 entry,
 extern void VrHnswSearchWiden(VrHnswSearch *s, uint32 n);
 extern bool VrHnswSearchVisit(VrHnswSearch *s, uint32 id);
 extern Size VrHnswSearchMemory(const VrHnswSearch *s);
+
+/* ---- hnsw_landmarks.c */
+typedef struct VrHnswLandmarks VrHnswLandmarks;
+
+extern bool VrHnswLandmarksTend(VrHnswStore *store);
+extern bool VrHnswLandmarksEnter(VrHnswSearch *s);
 
 /* ---- hnsw_filter.c */
 extern bool VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,

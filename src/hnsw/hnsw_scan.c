@@ -100,6 +100,7 @@ typedef struct HnswScanState
 	float last;             /* distance of the last one returned */
 	BlockNumber sweep;      /* next block to sweep; 0 if not begun */
 	bool exhausted;         /* nothing is left to look at */
+	bool landed;            /* began at landmarks, has not been at the entry */
 	bool stopped;           /* a limit was met: nothing is held back */
 
 	/* TIDs of the present hit */
@@ -148,7 +149,7 @@ vr_hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 	so->ntids = so->at = so->maxtids = 0;
 	so->tids = NULL;
 	so->sweep = 0;
-	so->exhausted = so->stopped = false;
+	so->exhausted = so->stopped = so->landed = false;
 	if (so->reorder)
 		VrHnswReorderReset(so->reorder);
 	MemoryContextReset(so->query_cxt);
@@ -369,7 +370,7 @@ ScanDirect(HnswScanState *so)
  * up for it too.
  */
 static void
-ScanStartFiltered(HnswScanState *so, uint32 entry)
+ScanStartFiltered(HnswScanState *so)
 {
 	VrHnswSearch *s = so->search;
 	double direct;
@@ -382,7 +383,6 @@ ScanStartFiltered(HnswScanState *so, uint32 entry)
 		return;
 	s->budget =
 		s->expanded + (int64) (Max(direct, walk) * 2 / SCAN_COST_EXPAND) + 100;
-	VrHnswSearchEnter(s, entry);
 	if (!VrHnswSearchRun(s) && !ScanDirect(so))
 	{
 		s->budget = 0;
@@ -412,6 +412,73 @@ ScanWantsRerank(const HnswScanState *so)
 	return vr_hnsw_rerank == VR_RERANK_ON;
 }
 
+/* The width of the first pass. */
+static uint32
+ScanFirstWidth(const HnswScanState *so)
+{
+	if (so->idx->form != VR_FORM_QUANTISED)
+		return so->width;
+	return (uint32) ceil(so->width * (so->idx->metric == VR_METRIC_IP
+										  ? SCAN_WIDER_IP
+										  : SCAN_WIDER));
+}
+
+/*
+ * Enters level 0 for the first pass: at landmarks, or by way of the levels.
+ * False: there is no way in, for the index is damaged or was emptied meanwhile.
+ */
+static bool
+ScanEnter(HnswScanState *so, VrHnswMetaPageData *meta)
+{
+	VrHnswSearch *s = so->search;
+	int tries;
+
+	if (VrHnswLandmarksTend(&so->store))
+	{
+		VrHnswSearchLevel(s, 0, ScanFirstWidth(so));
+		so->landed = VrHnswLandmarksEnter(s);
+		if (so->landed)
+			return true;
+	}
+	for (tries = 0; tries < 5 && meta->entry != VR_HNSW_NO_VERTEX; tries++)
+	{
+		uint32 down = VrHnswSearchDescend(s, meta->entry, meta->entry_level, 0);
+
+		VrHnswSearchLevel(s, 0, ScanFirstWidth(so));
+		if (down != VR_HNSW_NO_VERTEX)
+		{
+			VrHnswSearchEnter(s, down);
+			return true;
+		}
+		/* Vacuum replaced the entry between our two looks. */
+		VrHnswReadMeta(so->store.index, meta);
+		VrHnswSearchQuery(s, &so->query);
+	}
+	return false;
+}
+
+/*
+ * Enters level 0 at the entry's vertex too: from there every vertex can be
+ * reached.
+ */
+static void
+ScanEnterTop(HnswScanState *so)
+{
+	VrHnswMetaPageData meta;
+	VrHnswRef ref;
+	uint32 base;
+
+	so->landed = false;
+	VrHnswReadMeta(so->store.index, &meta);
+	if (meta.entry == VR_HNSW_NO_VERTEX ||
+		!VrHnswVisit(&so->store, meta.entry, meta.entry_level,
+					 BUFFER_LOCK_SHARE, &ref))
+		return;
+	base = ref.rec->base;
+	VrHnswRelease(&ref);
+	VrHnswSearchVisit(so->search, base);
+}
+
 /* The first pass. */
 static void
 ScanStart(IndexScanDesc scan, HnswScanState *so)
@@ -420,8 +487,6 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	VrHnswMetaPageData meta;
 	VrHnswSearch *s;
 	MemoryContext old;
-	uint32 entry = VR_HNSW_NO_VERTEX;
-	int tries;
 
 	if (scan->numberOfOrderBys == 0 || scan->orderByData == NULL)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -464,30 +529,19 @@ ScanStart(IndexScanDesc scan, HnswScanState *so)
 	so->started = true;
 	so->last = -FLT_MAX;
 	so->low = -get_float8_infinity();
-	for (tries = 0; tries < 5 && meta.entry != VR_HNSW_NO_VERTEX; tries++)
-	{
-		entry = VrHnswSearchDescend(s, meta.entry, meta.entry_level, 0);
-		if (entry != VR_HNSW_NO_VERTEX)
-			break;
-		/* Vacuum replaced the entry between our two looks. */
-		VrHnswReadMeta(index, &meta);
-		VrHnswSearchQuery(s, &so->query);
-	}
 	so->width = VrHnswScanWidth(index);
-	VrHnswSearchLevel(
-		s, 0,
-		so->idx->form == VR_FORM_QUANTISED
-			? (uint32) ceil(so->width * (so->idx->metric == VR_METRIC_IP
-											 ? SCAN_WIDER_IP
-											 : SCAN_WIDER))
-			: so->width);
-	if (entry == VR_HNSW_NO_VERTEX || so->filter.never)
+	VrHnswSearchLevel(s, 0, ScanFirstWidth(so));
+	if (meta.entry == VR_HNSW_NO_VERTEX || so->filter.never ||
+		!ScanEnter(so, &meta))
 		so->exhausted = meta.entry == VR_HNSW_NO_VERTEX || so->filter.never;
 	else if (s->filter)
-		ScanStartFiltered(so, entry);
+		ScanStartFiltered(so);
 	else
+		VrHnswSearchRun(s);
+	/* Landmarks may all be in a part of the graph that leads nowhere. */
+	if (so->landed && !so->exhausted && s->nhits < s->ef)
 	{
-		VrHnswSearchEnter(s, entry);
+		ScanEnterTop(so);
 		VrHnswSearchRun(s);
 	}
 	ScanWindow(so);
@@ -561,6 +615,11 @@ ScanResume(HnswScanState *so)
 	}
 	VrHnswSearchGrow(s, ef);
 	VrHnswSearchRun(s);
+	if (so->landed && s->nhits < ef && VrHnswSearchIsOver(s))
+	{
+		ScanEnterTop(so);
+		VrHnswSearchRun(s);
+	}
 	/* Fewer hits than asked for: the graph has no more to give. */
 	if (s->nhits < ef && VrHnswSearchIsOver(s))
 		so->exhausted = !ScanSweep(so);
