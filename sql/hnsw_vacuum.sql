@@ -76,6 +76,11 @@ $$;
 
 CREATE TABLE pool (id int, v vector(24));
 INSERT INTO pool SELECT id, v::vector(24) FROM vr_test.vectors('clustered', 6090, 24, 1);
+-- Under valgrind fewer queries.
+\getenv few VR_FEW
+\if :{?few}
+DELETE FROM pool WHERE id > 6020;
+\endif
 
 -- ----------------------------------------------------------- as good as new
 CREATE FUNCTION judge() RETURNS TABLE (step text, recall text, visits text)

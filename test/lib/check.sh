@@ -8,6 +8,8 @@
 #   VR_WAL=1              servers write all pages to WAL, to be compared after
 #                         replay (wal_consistency_checking); that of regress
 #                         and isolation has a standby that does so
+#   VR_LANES=2            regress tests two at a time, on servers of their own
+#   VR_DATA               a folder of vectors made beforehand (lib/data.sql)
 #   VR_OLD_CONFIG         pg_config of an older PostgreSQL, to upgrade from
 #
 # The sources are copied to build/check/src and built there, so that neither
@@ -38,19 +40,19 @@ chosen()
 	done
 }
 
-# run_pg_regress GROUP DIFFS COMMAND... NAME...: one line of output per test,
+# run_pg_regress GROUP LANE COMMAND... NAME...: one line of output per test,
 # in the old form "test x ... ok" or the one of PostgreSQL 16, "ok 1 - x".
 run_pg_regress()
 {
-	local group=$1 out=$log/$1 status name verdict
-	shift
+	local group=$1 out=$log/$1$2 output=$log/$1$2.log status name verdict
+	shift 2
 	mkdir -p "$out"
-	: >"$log/$group.log"
+	: >"$output"
 	"$@" --outputdir="$out" --bindir="$VR_BIN" --host="$PGHOST" \
-		--port="$PGPORT" --user="$PGUSER" >"$log/$group.log" 2>&1 &
+		--port="$PGPORT" --user="$PGUSER" >"$output" 2>&1 &
 	VR_CHILDREN+=($!)
 	# The pipe ends with pg_regress.
-	tail -n +1 -f --pid=$! "$log/$group.log" |
+	tail -n +1 -f --pid=$! "$output" |
 		sed -u -n -E \
 			-e 's/^test ([^ ]+) +\.\.\. (ok|FAILED).*[^0-9]([0-9]+ ms).*/\2 \1 \3/p' \
 			-e 's/^test ([^ ]+) +\.\.\. (ok|FAILED)[^0-9]*$/\2 \1/p' \
@@ -70,7 +72,7 @@ run_pg_regress()
 		if [ -s "$out/regression.diffs" ]; then
 			head -n 200 "$out/regression.diffs"
 		else
-			tail -n 20 "$log/$group.log"
+			tail -n 20 "$output"
 		fi
 		echo "  all differences: $out/regression.diffs"
 	fi
@@ -149,34 +151,60 @@ judge_standby()
 }
 
 pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
-if wanted regress || wanted isolation; then
-	vr_remove data
-	vr_remove standby
-	vr_start data -c shared_buffers=256MB -c max_wal_size=4GB \
+# start_server NAME PORT
+start_server()
+{
+	vr_remove "$1"
+	VR_PORT=$2 vr_start "$1" -c shared_buffers=256MB -c max_wal_size=4GB \
 		-c checkpoint_timeout=1h -c autovacuum=off -c timezone=UTC \
-		-c max_prepared_transactions=10 \
+		-c max_prepared_transactions=10 ${VR_DATA:+-c vr_test.data="$VR_DATA"} \
 		${VR_WAL:+-c wal_consistency_checking=generic -c wal_keep_size=1GB}
+	running+=("$1")
+}
+
+running=()
+if wanted regress || wanted isolation; then
+	vr_remove standby
+	start_server data 6103
 	[ -z "$VR_WAL" ] || start_standby
 fi
 if wanted regress; then
 	names=$(chosen $(ls sql/*.sql 2>/dev/null | sed 's,^sql/,,; s/\.sql$//'))
-	[ -z "$names" ] || run_pg_regress regress "$pgxs_test/regress/pg_regress" \
-		--inputdir="$src" --dbname=vr_regress --load-extension=vecrecall $names
+	# Each lane takes every so many'th test. The first is on the server that is
+	# there already, and the script waits in it. (A database of its own would not
+	# do: what runs in another holds back what a CREATE INDEX may leave out.)
+	lanes=()
+	for ((lane = ${VR_LANES:-1} - 1; lane >= 0; lane--)); do
+		some=$(echo $names | tr ' ' '\n' | awk "NR % ${VR_LANES:-1} == $lane")
+		[ -n "$some" ] || continue
+		command=(regress "${lane#0}" "$pgxs_test/regress/pg_regress"
+			--inputdir="$src" --dbname=vr_regress --load-extension=vecrecall $some)
+		if [ "$lane" = 0 ]; then
+			run_pg_regress "${command[@]}"
+		else
+			start_server "data$lane" $((6110 + lane))
+			run_pg_regress "${command[@]}" &
+			lanes+=($!)
+			VR_CHILDREN+=($!)
+			export PGPORT=6103
+		fi
+	done
+	[ ${#lanes[@]} = 0 ] || wait "${lanes[@]}"
 fi
 if wanted isolation; then
 	names=$(chosen $(ls test/isolation/specs/*.spec 2>/dev/null |
 		sed 's,.*/,,; s/\.spec$//'))
-	[ -z "$names" ] || run_pg_regress isolation \
+	[ -z "$names" ] || run_pg_regress isolation '' \
 		"$pgxs_test/isolation/pg_isolation_regress" \
 		--inputdir="$src/test/isolation" --dbname=vr_isolation \
 		--load-extension=vecrecall $names
 fi
-if [ -e "$VR_WORK/data" ]; then
-	[ -z "$VR_WAL" ] || judge_standby
-	vr_stop data
-	cp "$VR_WORK/data.log" "$log/server.log"
-	vr_remove data
-fi
+[ -z "$VR_WAL" ] || [ ${#running[@]} = 0 ] || judge_standby
+for name in "${running[@]}"; do
+	vr_stop "$name"
+	cat "$VR_WORK/$name.log" >>"$log/server.log"
+	vr_remove "$name"
+done
 
 # The clients that take seconds; the others run in "make check-clients".
 if wanted clients && clients_choose ${TESTS:-python node}; then

@@ -32,7 +32,7 @@ AS 'SELECT (vr_test.rnd(seed, 4 * i) + vr_test.rnd(seed, 4 * i + 1)
 --	zeros		uniform, every seventh all zero
 -- Arrays, so that this file needs none of the types: cast v to vector,
 -- halfvec or (through vector) sparsevec.
-CREATE FUNCTION vr_test.vectors(kind text, n int, dim int, seed int,
+CREATE FUNCTION vr_test.made(kind text, n int, dim int, seed int,
 								OUT id int, OUT v real[])
 RETURNS SETOF record
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10000
@@ -84,6 +84,27 @@ BEGIN
 		END IF;
 		RETURN NEXT;
 	END LOOP;
+END
+$$;
+
+-- The same, from a file if somebody has made it beforehand: under valgrind the
+-- numbers would take longer than what is tested with them (sanitize.sh). The
+-- folder is in the setting vr_test.data.
+CREATE FUNCTION vr_test.vectors(kind text, n int, dim int, seed int,
+								OUT id int, OUT v real[])
+RETURNS SETOF record
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE ROWS 10000
+AS $$
+DECLARE
+	folder CONSTANT text := current_setting('vr_test.data', true);
+	file CONSTANT text := format('%s/%s_%s_%s_%s', folder, kind, n, dim, seed);
+BEGIN
+	IF folder <> '' AND (pg_stat_file(file, true)).size IS NOT NULL THEN
+		RETURN QUERY SELECT no::int, line::real[]
+			FROM string_to_table(rtrim(pg_read_file(file), E'\n'), E'\n') WITH ORDINALITY s(line, no);
+	ELSE
+		RETURN QUERY SELECT * FROM vr_test.made(kind, n, dim, seed);
+	END IF;
 END
 $$;
 

@@ -21,7 +21,9 @@
 # where the server may use that. To the server it is a CPU with AVX2 at best.
 #
 # After the tests every report of the tool is a failure, with its first lines.
-# The whole takes half an hour with asan, and two hours or more with valgrind.
+# Regress tests run two at a time. Under valgrind their vectors are made
+# beforehand, and those that owe most of their time to volume take less of it
+# (VR_FEW in sql/*.sql).
 . "$(dirname "$0")/private.sh"
 cd "$VR_TOP" || exit 1
 
@@ -105,6 +107,37 @@ build_server()
 	echo "  built in $((SECONDS - start)) s"
 }
 
+# The vectors of the regress tests, made once by a server that is not under
+# valgrind, where they take longer than what is tested with them: data.sql reads
+# them from files.
+make_data()
+{
+	local call file
+	export VR_DATA=$work/vectors
+	[ "$VR_DATA/complete" -nt test/lib/data.sql ] || rm -rf "$VR_DATA"
+	mkdir -p "$VR_DATA"
+	[ "$(id -u)" != 0 ] || chown "$VR_USER" "$VR_DATA"
+	(
+		vr_workdir "$work/maker"
+		VR_BIN=$server/bin
+		VR_BARE=1 vr_start data
+		psql() { "$VR_BIN/psql" -Xq -v ON_ERROR_STOP=1 "$@"; }
+		psql -f test/lib/data.sql &&
+			grep -ohE "vr_test\.vectors\('+[a-z]+'+, [0-9]+, [0-9]+, [0-9]+\)" sql/*.sql |
+			sed "s/''/'/g" | sort -u | while read -r call; do
+				file=$VR_DATA/$(echo "$call" | sed "s/.*('//; s/', /_/; s/, /_/g; s/)//")
+				[ -e "$file" ] || {
+					psql -c "COPY (SELECT v FROM $call) TO '$file.new'" &&
+						mv "$file.new" "$file"
+				} || exit
+			done
+		status=$?
+		vr_remove data
+		vr_cleanup
+		exit $status
+	) && touch "$VR_DATA/complete" || vr_die "no vectors for the tests"
+}
+
 # Files with reports. The sanitizers write to a program's standard error.
 reports=$work/log
 case $tool in
@@ -118,20 +151,22 @@ asan)
 	;;
 valgrind)
 	build_server "-g -O1 -DUSE_VALGRIND" ""
-	# Every process of the server runs under valgrind; initdb's do not.
-	if [ ! -e "$server/bin/postgres.bin" ]; then
+	# Every process of the server runs under valgrind; initdb's do not, and
+	# those with VR_BARE.
+	[ -e "$server/bin/postgres.bin" ] ||
 		mv "$server/bin/postgres" "$server/bin/postgres.bin"
-		cat >"$server/bin/postgres" <<-'EOF'
-			#!/bin/sh
-			case $1 in
-			-D) exec valgrind --quiet --vgdb=no --leak-check=no --num-callers=25 \
-				--suppressions="$VR_SUPPRESSIONS" --error-markers=REPORT,END \
-				--log-file="$VR_REPORTS/valgrind.%p.log" "$0.bin" "$@" ;;
-			esac
-			exec "$0.bin" "$@"
-		EOF
-		chmod 755 "$server/bin/postgres"
-	fi
+	cat >"$server/bin/postgres" <<-'EOF'
+		#!/bin/sh
+		case $1$VR_BARE in
+		-D) exec valgrind --quiet --vgdb=no --leak-check=no --num-callers=25 \
+			--suppressions="$VR_SUPPRESSIONS" --error-markers=REPORT,END \
+			--log-file="$VR_REPORTS/valgrind.%p.log" "$0.bin" "$@" ;;
+		esac
+		exec "$0.bin" "$@"
+	EOF
+	chmod 755 "$server/bin/postgres"
+	make_data
+	export VR_FEW=1
 	reports=$work/reports
 	rm -rf "$reports"
 	mkdir -p "$reports"
@@ -143,7 +178,7 @@ valgrind)
 	;;
 esac
 
-VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
+VR_LANES=2 VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
 	test/lib/check.sh ${KINDS:-unit regress isolation} >"$work/check.log" 2>&1 &
 VR_CHILDREN+=($!)
 tail -n +1 -f --pid=$! "$work/check.log" |

@@ -31,6 +31,19 @@ is(query("SELECT v FROM vr_test.vectors('uniform', 3, 4, 9) WHERE id = 3"),
 	query("SELECT v FROM vr_test.vectors('uniform', 9, 4, 9) WHERE id = 3"),
 	'a row does not depend on how many there are');
 
+# Made beforehand, they are read from files, and any others are made.
+my $folder = $node->basedir . '/made';
+mkdir $folder or die "$folder: $!";
+query("COPY (SELECT v FROM vr_test.vectors('lowdim', 30, 5, 7)) TO '$folder/lowdim_30_5_7'");
+query("COPY (SELECT '{1,2}'::real[]) TO '$folder/ties_1_2_3'");
+is(query("SET vr_test.data = '$folder';
+	SELECT count(*) FROM (SELECT * FROM vr_test.vectors('lowdim', 30, 5, 7)
+		INTERSECT SELECT * FROM vr_test.made('lowdim', 30, 5, 7)) s;
+	SELECT vr_test.vectors('ties', 1, 2, 3);
+	SELECT count(*) FROM (SELECT * FROM vr_test.vectors('lowdim', 31, 5, 7)
+		INTERSECT SELECT * FROM vr_test.made('lowdim', 31, 5, 7)) s"),
+	"30\n(1,\"{1,2}\")\n31", 'vectors from files are the same');
+
 # Nearest neighbours are much nearer than others where there is structure.
 for my $kind (qw(clustered lowdim uniform))
 {
