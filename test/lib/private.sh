@@ -269,7 +269,10 @@ vr_cleanup()
 	local p d
 	trap '' INT TERM
 	# What runs in the background does not hear of Ctrl-C.
-	for p in "${VR_CHILDREN[@]}"; do kill -TERM "$p" 2>/dev/null; done
+	# Only those that run: the numbers of others may be other processes' by now.
+	for p in $(jobs -pr); do
+		case " ${VR_CHILDREN[*]} " in *" $p "*) kill -TERM "$p" 2>/dev/null ;; esac
+	done
 	wait
 	VR_CHILDREN=()
 	for d in "${VR_STARTED[@]}"; do
