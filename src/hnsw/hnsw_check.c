@@ -159,8 +159,7 @@ CheckReadMeta(VrHnswCheck *c)
 	}
 	if (!VrHnswCheckReadable(c, VR_HNSW_META_BLOCK, 1, true))
 		return false;
-	buf = ReadBuffer(c->index, VR_HNSW_META_BLOCK);
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	buf = VrHnswReadAny(c->index, VR_HNSW_META_BLOCK, BUFFER_LOCK_SHARE, NULL);
 	memcpy(&c->meta, VrHnswPageMeta(BufferGetPage(buf)), sizeof(c->meta));
 	UnlockReleaseBuffer(buf);
 	return CheckMeta(c);

@@ -100,9 +100,9 @@ CostReadShape(const IndexOptInfo *info, CostShape *shape)
 
 		if (RelationGetNumberOfBlocks(index) > 0)
 		{
-			Buffer buf = ReadBuffer(index, VR_HNSW_META_BLOCK);
+			Buffer buf = VrHnswReadAny(index, VR_HNSW_META_BLOCK,
+									   BUFFER_LOCK_SHARE, NULL);
 
-			LockBuffer(buf, BUFFER_LOCK_SHARE);
 			memcpy(&meta, VrHnswPageMeta(BufferGetPage(buf)), sizeof(meta));
 			UnlockReleaseBuffer(buf);
 			good = meta.magic == VR_HNSW_MAGIC &&

@@ -164,7 +164,7 @@ EqualNote(VrHnswEquals *e, uint32 hash, uint32 id)
 
 /*
  * Asks for what the record behind this one is hashed from; of the next page it
- * is guessed where it is (WalkPin).
+ * is guessed where it is (VrHnswPinNext).
  */
 static void
 EqualPrefetch(const VrHnswIndex *idx, const VrHnswWalk *w)

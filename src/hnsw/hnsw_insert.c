@@ -467,8 +467,7 @@ InsertSlot(VrHnswStore *store, int *slot)
 			*slot = 0;
 			return buf;
 		}
-		buf = ReadBuffer(store->index, block);
-		LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+		buf = VrHnswReadAny(store->index, block, BUFFER_LOCK_EXCLUSIVE, NULL);
 		page = BufferGetPage(buf);
 		if (!VrHnswIsAttrBlock(l, block) && block != VR_HNSW_META_BLOCK &&
 			(PageIsNew(page) || VrHnswPageKindOf(page) == VR_PAGE_FREE))

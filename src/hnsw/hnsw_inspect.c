@@ -138,9 +138,7 @@ InspectPages(Relation index, const VrHnswMetaPageData *meta, InspectCounts *n)
 		Buffer buf;
 
 		CHECK_FOR_INTERRUPTS();
-		buf = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL,
-								 strategy);
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		buf = VrHnswReadAny(index, block, BUFFER_LOCK_SHARE, strategy);
 		InspectPage(meta, BufferGetPage(buf), block % every == 0 ? x : NULL, n);
 		UnlockReleaseBuffer(buf);
 	}
@@ -227,8 +225,7 @@ vr_hnsw_index_info(PG_FUNCTION_ARGS)
 		uint32 magic;
 		uint16 version;
 
-		buf = ReadBuffer(index, VR_HNSW_META_BLOCK);
-		LockBuffer(buf, BUFFER_LOCK_SHARE);
+		buf = VrHnswReadAny(index, VR_HNSW_META_BLOCK, BUFFER_LOCK_SHARE, NULL);
 		page = BufferGetPage(buf);
 		magic = VrHnswPageMeta(page)->magic;
 		version = VrHnswPageMeta(page)->version;

@@ -146,6 +146,40 @@ VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
 	return buf;
 }
 
+/*
+ * Reads and locks (BUFFER_LOCK_UNLOCK: does not) a page of whatever kind, which
+ * may be new or damaged: that is for the caller to see.
+ */
+Buffer
+VrHnswReadAny(Relation index, BlockNumber block, int lockmode,
+			  BufferAccessStrategy strategy)
+{
+	Buffer buf =
+		ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+
+	if (lockmode != BUFFER_LOCK_UNLOCK)
+		LockBuffer(buf, lockmode);
+	return buf;
+}
+
+/*
+ * Pins a block of whatever kind; last is the buffer of the one before, which
+ * need not be pinned any more, or InvalidBuffer. Blocks that were read or built
+ * one after another stand so in shared buffers, most likely: to look into the
+ * buffer behind the last takes less than to ask the server's table where the
+ * block is.
+ */
+Buffer
+VrHnswPinNext(Relation index, BlockNumber block, Buffer last,
+			  BufferAccessStrategy strategy)
+{
+	/* Negative ones are local buffers. */
+	if (last > 0 && last < NBuffers &&
+		VrReadRecentBuffer(index, block, last + 1))
+		return last + 1;
+	return VrHnswReadAny(index, block, BUFFER_LOCK_UNLOCK, strategy);
+}
+
 /* Copies the metapage, checking what can be checked. */
 void
 VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta)

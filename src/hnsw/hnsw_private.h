@@ -222,6 +222,10 @@ extern int VrHnswProbePage(Page page);
 extern void VrHnswCheckPage(Relation index, Buffer buf, VrHnswPageKind kind);
 extern Buffer VrHnswReadPage(Relation index, BlockNumber block, int lockmode,
 							 VrHnswPageKind kind);
+extern Buffer VrHnswReadAny(Relation index, BlockNumber block, int lockmode,
+							BufferAccessStrategy strategy);
+extern Buffer VrHnswPinNext(Relation index, BlockNumber block, Buffer last,
+							BufferAccessStrategy strategy);
 extern void VrHnswReadMeta(Relation index, VrHnswMetaPageData *meta);
 extern void VrHnswStoreInit(VrHnswStore *store, Relation index,
 							VrHnswIndex *idx);

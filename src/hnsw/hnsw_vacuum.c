@@ -440,9 +440,7 @@ VacuumDeletePage(VrHnswVacuum *v, BlockNumber block)
 	Buffer buf;
 	Page page;
 
-	buf = ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL,
-							 v->strategy);
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	buf = VrHnswReadAny(v->index, block, BUFFER_LOCK_SHARE, v->strategy);
 	page = BufferGetPage(buf);
 	switch (VrHnswProbePage(page))
 	{
@@ -659,12 +657,10 @@ VacuumFollow(VrHnswVacuum *v, BlockNumber block, Page page)
 static void
 VacuumRepairPage(VrHnswVacuum *v, BlockNumber block)
 {
-	Buffer buf = ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL,
-									v->strategy);
+	Buffer buf = VrHnswReadAny(v->index, block, BUFFER_LOCK_SHARE, v->strategy);
 	Page page = BufferGetPage(buf);
 	int kind;
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	kind = VrHnswProbePage(page);
 	if (kind == VR_PAGE_VALUE)
 		VrHnswIdSetAdd(&v->parts, v->cxt, VrHnswPageSpecial(page)->next);
@@ -731,9 +727,7 @@ VacuumFreeRecords(VrHnswVacuum *v, BlockNumber block)
 	int slot;
 	int i;
 
-	buf = ReadBufferExtended(v->index, MAIN_FORKNUM, block, RBM_NORMAL,
-							 v->strategy);
-	LockBuffer(buf, BUFFER_LOCK_EXCLUSIVE);
+	buf = VrHnswReadAny(v->index, block, BUFFER_LOCK_EXCLUSIVE, v->strategy);
 	VrHnswCheckPage(v->index, buf, VR_PAGE_VERTEX);
 	VrHnswEditBegin(&edit, &v->store);
 	page = VrHnswEditPage(&edit, buf);

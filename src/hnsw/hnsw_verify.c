@@ -54,9 +54,8 @@ VerifyRecordAt(const VrHnswLayout *l, const char *page, int slot)
 static void
 VerifyCopyPage(VrHnswCheck *c, BlockNumber block, char *to)
 {
-	Buffer buf = ReadBuffer(c->index, block);
+	Buffer buf = VrHnswReadAny(c->index, block, BUFFER_LOCK_SHARE, NULL);
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	memcpy(to, BufferGetPage(buf), BLCKSZ);
 	UnlockReleaseBuffer(buf);
 }
@@ -66,9 +65,9 @@ static void
 VerifyCopyRecord(VrHnswCheck *c, uint32 id, char *to)
 {
 	const VrHnswLayout *l = &c->meta.layout;
-	Buffer buf = ReadBuffer(c->index, id / l->slots);
+	Buffer buf =
+		VrHnswReadAny(c->index, id / l->slots, BUFFER_LOCK_SHARE, NULL);
 
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
 	memcpy(to, VerifyRecordAt(l, BufferGetPage(buf), id % l->slots),
 		   l->record_size);
 	UnlockReleaseBuffer(buf);
@@ -91,7 +90,8 @@ VrHnswCheckReadable(VrHnswCheck *c, BlockNumber from, BlockNumber to, bool tell)
 	PG_TRY();
 	{
 		for (; block < to; block++)
-			ReleaseBuffer(ReadBuffer(c->index, block));
+			ReleaseBuffer(
+				VrHnswReadAny(c->index, block, BUFFER_LOCK_UNLOCK, NULL));
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

@@ -23,26 +23,6 @@ VrHnswWalkBegin(VrHnswWalk *w, VrHnswStore *store,
 }
 
 /*
- * Pins a block. Those that were read or built one after another stand so in
- * shared buffers, most likely: to look into the buffer behind the last takes
- * less than to ask the server's table where the block is.
- */
-static Buffer
-WalkPin(VrHnswWalk *w, BlockNumber block)
-{
-	Buffer guess = w->last + 1;
-
-	/* Negative ones are local buffers. */
-	if (guess > 1 && guess <= NBuffers &&
-		VrReadRecentBuffer(w->store->index, block, guess))
-		w->last = guess;
-	else
-		w->last = ReadBufferExtended(w->store->index, MAIN_FORKNUM, block,
-									 RBM_NORMAL, w->strategy);
-	return w->last;
-}
-
-/*
  * Goes to the next live record, whose page is then locked share; false if there
  * is none, with nothing held. Pages that are not VERTEX pages are passed over:
  * what is wrong with them is for others to say.
@@ -63,7 +43,8 @@ VrHnswWalkNext(VrHnswWalk *w)
 		if (!BufferIsValid(w->buf))
 		{
 			CHECK_FOR_INTERRUPTS();
-			w->buf = WalkPin(w, block);
+			w->buf = w->last =
+				VrHnswPinNext(w->store->index, block, w->last, w->strategy);
 			LockBuffer(w->buf, BUFFER_LOCK_SHARE);
 		}
 		page = BufferGetPage(w->buf);

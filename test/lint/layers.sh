@@ -57,4 +57,12 @@ grep -nE '# *include "(postgres|fmgr|utils/|access/|catalog/|storage/|executor/|
 grep -lE 'openblas_|cblas\.h' -r src --include='*.[ch]' |
 	grep -v '^src/blas/' |
 	lint_none 'only the module for BLAS is compiled against it'
+# The one gate to the pages of an index, and the one that logs their changes; a
+# build makes new ones, and logs them whole.
+grep -nE '(\<|Vr)Read(Recent)?Buffer(Extended)?\(' src/hnsw/*.c |
+	grep -v -e '^src/hnsw/hnsw_page\.c:' -e '^src/hnsw/hnsw_\(build\|flush\)\.c:.*\(P_NEW\|INIT_FORKNUM\)' |
+	lint_none 'pages of hnsw indexes are read in hnsw_page.c only'
+grep -nE 'XLogInsert|GenericXLog|log_newpage' src/hnsw/*.c |
+	grep -v -e '^src/hnsw/hnsw_wal\.c:' -e '^src/hnsw/hnsw_build\.c:' |
+	lint_none 'changes of them are logged in hnsw_wal.c, builds in hnsw_build.c'
 lint_end
