@@ -53,6 +53,7 @@ typedef struct BuildShared
 	bool concurrent;
 	dsm_handle image; /* segment that holds the image */
 	int tranche;
+	double rows;                 /* that there will be, by the sample */
 	pg_atomic_uint64 heap_rows;  /* rows scanned */
 	pg_atomic_uint64 index_rows; /* rows indexed */
 } BuildShared;
@@ -110,7 +111,7 @@ BuildFlush(BuildState *b, bool full)
 	if (full)
 	{
 		double rows = pg_atomic_read_u32(&shared->n0);
-		double table = Max(b->heap->rd_rel->reltuples, rows);
+		double table = Max(b->shared->rows, rows);
 		double bytes = table * VrHnswImageRowBytes(b->idx) * 1.1 + 2097152;
 
 		ereport(NOTICE,
@@ -347,7 +348,7 @@ BuildPlanWorkers(Relation heap, Relation index)
 static bool
 BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 				VrHnswIndex *idx, const VrHnswImageShared *plan, Size size,
-				int workers)
+				double rows, int workers)
 {
 	dsm_segment *seg = BuildGetSegment(size);
 	ParallelContext *pcxt;
@@ -399,6 +400,7 @@ BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 	shared->concurrent = info->ii_Concurrent;
 	shared->image = dsm_segment_handle(seg);
 	shared->tranche = BuildTranche();
+	shared->rows = rows;
 	pg_atomic_init_u64(&shared->heap_rows, 0);
 	pg_atomic_init_u64(&shared->index_rows, 0);
 	pscan = shm_toc_allocate(pcxt->toc, scan_size);
@@ -563,12 +565,13 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 	workers = BuildPlanWorkers(heap, index);
 	size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,
 						   workers > 0, &plan);
-	if (workers == 0 ||
-		!BuildInParallel(&state, heap, index, info, idx, &plan, size, workers))
+	if (workers == 0 || !BuildInParallel(&state, heap, index, info, idx, &plan,
+										 size, sample.rows, workers))
 	{
 		BuildShared *shared = palloc0(sizeof(BuildShared));
 		void *mem;
 
+		shared->rows = sample.rows;
 		pg_atomic_init_u64(&shared->heap_rows, 0);
 		pg_atomic_init_u64(&shared->index_rows, 0);
 		size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,

@@ -74,6 +74,36 @@ END
 		'0', "$how->[0]: no lock is left");
 }
 
+# A build that does not fit says so once, and what memory it takes: with that,
+# and not with half of it, nothing is said.
+# The table has not been analysed.
+$node->safe_psql('postgres', "CREATE TABLE fit AS SELECT id, v::vector(100) FROM vr_test.vectors('uniform', 8000, 100, 4)");
+for my $how ([ 'in parallel', 2 ], [ 'alone', 0 ])
+{
+	my $build = sub {
+		my ($memory) = @_;
+		my ($rc, $out, $err) = $node->psql('postgres', <<"END");
+SET max_parallel_maintenance_workers = $how->[1];
+SET maintenance_work_mem = '$memory';
+CREATE INDEX fit_v ON fit USING hnsw (v vector_l2_ops);
+DROP INDEX fit_v;
+END
+		return $err;
+	};
+	my $said = $build->('1MB');
+	my @said = $said =~ /NOTICE: +(.*)/g;
+	is(scalar(@said), 1, "$how->[0]: one NOTICE");
+	like($said[0] // '', qr/^hnsw graph no longer fits into maintenance_work_mem after \d+ tuples$/, "$how->[0]: that the graph does not fit");
+	like($said, qr/needs maintenance_work_mem of about (\d+) MB/, "$how->[0]: and what would do");
+	my ($needs) = $said =~ /needs maintenance_work_mem of about (\d+) MB/;
+	SKIP:
+	{
+		skip 'it was not said what would do', 2 if !defined $needs;
+		is($build->("${needs}MB"), '', "$how->[0]: $needs MB do");
+		like($build->(int($needs / 2) . 'MB'), qr/no longer fits/, "$how->[0]: half of it does not");
+	}
+}
+
 # Terminated, and failing at the last row.
 $node->psql('postgres', <<'END');
 SELECT set_config('x.pid', pg_backend_pid()::text, false);
