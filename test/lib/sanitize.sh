@@ -178,6 +178,7 @@ valgrind)
 	;;
 esac
 
+: >"$work/check.log"
 VR_LANES=2 VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
 	test/lib/check.sh ${KINDS:-unit regress isolation} >"$work/check.log" 2>&1 &
 VR_CHILDREN+=($!)
