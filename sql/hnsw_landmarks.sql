@@ -134,4 +134,5 @@ SELECT answers FROM compare('t', '<->', 24, 4);
 
 DROP TABLE t;
 DROP FUNCTION search, compare;
+SET client_min_messages = warning;
 DROP SCHEMA vr_test CASCADE;
