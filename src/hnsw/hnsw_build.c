@@ -364,7 +364,7 @@ BuildInParallel(BuildState *b, Relation heap, Relation index, IndexInfo *info,
 
 	if (seg == NULL)
 		return false;
-	VrHnswImageCreate(dsm_segment_address(seg), plan, BuildTranche());
+	VrHnswImageCreate(dsm_segment_address(seg), idx, plan, BuildTranche());
 
 	EnterParallelMode();
 	pcxt = CreateParallelContext("vecrecall", "VrHnswBuildWorker", workers);
@@ -577,7 +577,7 @@ vr_hnsw_build(Relation heap, Relation index, IndexInfo *info)
 		size = VrHnswImagePlan(idx, VrHnswImageCapacity(sample.rows), memory,
 							   false, &plan);
 		mem = MemoryContextAllocHuge(CurrentMemoryContext, size);
-		VrHnswImageCreate(mem, &plan, BuildTranche());
+		VrHnswImageCreate(mem, idx, &plan, BuildTranche());
 		BuildStart(&state, heap, index, info, idx, shared, mem, true);
 		state.local = mem;
 		BuildScan(&state, NULL);

@@ -16,6 +16,9 @@
 /* Bytes of a cache line, most everywhere. */
 #define VR_IMAGE_LINE 64
 
+/* So much of the memory may be taken by landmarks. */
+#define VR_IMAGE_LANDMARKS_SHARE (1 / 16.0)
+
 /* Records above level 0 for each one on it: 1/b + 1/b^2 + ..., and slack. */
 static double
 VrImageUpperShare(const VrHnswIndex *idx)
@@ -74,6 +77,7 @@ VrHnswImageBytes(const VrHnswIndex *idx, double rows, double value_bytes)
 	double capacity = VrHnswImageCapacity(rows);
 	double records = capacity * VrHnswImageRowBytes(idx);
 	double longs = 0;
+	uint32 share;
 
 	/* The shares are those of VrHnswImagePlan. */
 	if (idx->form == VR_FORM_PLAIN)
@@ -86,7 +90,11 @@ VrHnswImageBytes(const VrHnswIndex *idx, double rows, double value_bytes)
 			records = longs;
 	}
 	return records + longs + VR_IMAGE_LOCKS * sizeof(LWLock) +
-		   64.0 * VrImageStride(idx, VrImageQuickBytes(idx)) + 3 * 4096;
+		   64.0 * VrImageStride(idx, VrImageQuickBytes(idx)) + 3 * 4096 +
+		   VrHnswLandmarksSize(
+			   idx, VrHnswLandmarksPlan(
+						idx, capacity,
+						(Size) (records * VR_IMAGE_LANDMARKS_SHARE), &share));
 }
 
 Size
@@ -97,8 +105,14 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 				 (locks ? VR_IMAGE_LOCKS * sizeof(LWLock) : 0) + 4096;
 	Size longs = 0;
 	Size quick = VrImageQuickBytes(idx);
+	uint32 landmarks;
+	uint32 share;
 	double fit;
 	Size at;
+
+	landmarks = VrHnswLandmarksPlan(
+		idx, rows, (Size) (memory * VR_IMAGE_LANDMARKS_SHARE), &share);
+	fixed += VrHnswLandmarksSize(idx, landmarks);
 
 	/* Long values are rare in all but odd types; then they are all there is. */
 	if (idx->form == VR_FORM_PLAIN && memory > fixed)
@@ -123,6 +137,8 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 	plan->cap_tids = (uint32) rows;
 	plan->cap_long = longs;
 	plan->quick = quick;
+	plan->cap_landmarks = landmarks;
+	plan->landmarks_share = share;
 	at = BUFFERALIGN(sizeof(VrHnswImageShared));
 	if (locks)
 	{
@@ -131,6 +147,8 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 	}
 	plan->tids_at = at;
 	at += BUFFERALIGN((Size) plan->cap_tids * sizeof(VrImageTid));
+	plan->landmarks_at = at;
+	at += BUFFERALIGN(VrHnswLandmarksSize(idx, landmarks));
 	at = TYPEALIGN(VR_IMAGE_LINE, at);
 	plan->records_at = at;
 	/* The memory itself may begin anywhere: see VrHnswImageAttach. */
@@ -143,7 +161,8 @@ VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory, bool locks,
 }
 
 void
-VrHnswImageCreate(void *mem, const VrHnswImageShared *plan, int tranche)
+VrHnswImageCreate(void *mem, const VrHnswIndex *idx,
+				  const VrHnswImageShared *plan, int tranche)
 {
 	VrHnswImageShared *shared = mem;
 
@@ -155,6 +174,7 @@ VrHnswImageCreate(void *mem, const VrHnswImageShared *plan, int tranche)
 	LWLockInitialize(&shared->raise_lock, tranche);
 	LWLockInitialize(&shared->entry_lock, tranche);
 	LWLockInitialize(&shared->flush_lock, tranche);
+	LWLockInitialize(&shared->landmarks_lock, tranche);
 	shared->entry = VR_HNSW_NO_VERTEX;
 	shared->entry_level = -1;
 	shared->flushed = false;
@@ -165,6 +185,14 @@ VrHnswImageCreate(void *mem, const VrHnswImageShared *plan, int tranche)
 
 		for (i = 0; i < VR_IMAGE_LOCKS; i++)
 			LWLockInitialize(&locks[i], tranche);
+	}
+	if (plan->cap_landmarks > 0)
+	{
+		VrHnswImage *image = VrHnswImageAttach(mem, idx);
+
+		VrHnswLandmarksClear(idx, image);
+		pfree(image->zero);
+		pfree(image);
 	}
 }
 
@@ -184,6 +212,15 @@ VrHnswImageAttach(void *mem, const VrHnswIndex *idx)
 	{
 		image->quick_layout = idx->quant;
 		image->quick_layout.own = VR_OWN_I8;
+	}
+	if (shared->cap_landmarks > 0)
+	{
+		image->landmark_factors =
+			(VrEdgeFactors *) ((char *) mem + shared->landmarks_at);
+		image->landmark_codes =
+			(uint8 *) (image->landmark_factors +
+					   shared->cap_landmarks / VR_QUANT_LANES);
+		image->zero = palloc0(idx->layout.padded * sizeof(float));
 	}
 	image->tids = (VrImageTid *) ((char *) mem + shared->tids_at);
 	image->longs = (char *) mem + shared->long_at;

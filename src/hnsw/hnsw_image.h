@@ -35,12 +35,16 @@ typedef struct VrHnswImageShared
 	 */
 	LWLock flush_lock;
 	bool flushed;
+	LWLock landmarks_lock;  /* held to write one of the landmarks */
+	uint32 cap_landmarks;   /* a multiple of 32; 0: there are none */
+	uint32 landmarks_share; /* one record of level 0 in so many is one */
 	/* Fixed sizes, so that a worker can find the parts. */
 	uint32 cap0;
 	uint32 cap_upper;
 	uint32 cap_tids;
 	Size cap_long;
 	Size quick; /* bytes before each record for its VrHnswQuick; 0: none */
+	Size landmarks_at;
 	Size records_at;
 	Size tids_at;
 	Size long_at;
@@ -67,6 +71,9 @@ struct VrHnswImage
 	Size stride;
 	Size quick;                 /* as in shared */
 	VrQuantLayout quick_layout; /* of queries, if there are quick copies */
+	uint8 *landmark_codes; /* hnsw_landmarks.c: cap_landmarks / 32 blocks */
+	VrEdgeFactors *landmark_factors;
+	float *zero; /* the vertex that those codes are relative to: the mean */
 	VrImageTid *tids;
 	char *longs;
 	LWLock *locks; /* or NULL */
@@ -76,8 +83,8 @@ struct VrHnswImage
 extern Size VrHnswImagePlan(const VrHnswIndex *idx, double rows, Size memory,
 							bool locks, VrHnswImageShared *plan);
 /* Lays an image out in mem, which the caller got and owns. */
-extern void VrHnswImageCreate(void *mem, const VrHnswImageShared *plan,
-							  int tranche);
+extern void VrHnswImageCreate(void *mem, const VrHnswIndex *idx,
+							  const VrHnswImageShared *plan, int tranche);
 /* A backend's handle on an image laid out before. */
 extern VrHnswImage *VrHnswImageAttach(void *mem, const VrHnswIndex *idx);
 /* Rows that a build makes room for when it expects rows. */

@@ -45,10 +45,12 @@
 #define INSERT_WIDEN_PAGES 0.5
 
 /*
- * Plain: the width of a build's searches on level 0, by ef_construction. On
- * pages that would make a row dearer than it needs to be.
+ * The width of a build's searches on level 0, by ef_construction. Plain: on
+ * pages that would make a row dearer than it needs to be. Quantised: if they
+ * begin at landmarks.
  */
-#define INSERT_WIDER_PLAIN 1.4
+#define INSERT_WIDTH_PLAIN 1.4
+#define INSERT_WIDTH_LANDED 0.7
 
 /* Neighbours of a level, as selected. */
 typedef struct InsertLevel
@@ -831,10 +833,13 @@ InsertHang(VrHnswStore *store, const VrHnswNewcomer *newcomer,
 
 /* -------------------------------------------------------------- the whole */
 
-/* Searches one level and selects neighbours there. Hits stay sorted. */
+/*
+ * Searches one level and selects neighbours there. Hits stay sorted. landed says
+ * that the search begins at the image's landmarks.
+ */
 static void
 InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
-			 int nentries, InsertLevel *out)
+			 int nentries, bool landed, InsertLevel *out)
 {
 	VrHnswStore *store = ins->store;
 	VrHnswIndex *idx = store->idx;
@@ -853,13 +858,17 @@ InsertSelect(VrHnswInserter *ins, int level, const uint32 *entries,
 				(store->image ? INSERT_WIDEN : INSERT_WIDEN_PAGES);
 	width = idx->ef_construction;
 	if (!quantised && level == 0 && store->image)
-		width *= INSERT_WIDER_PLAIN;
+		width *= INSERT_WIDTH_PLAIN;
+	else if (landed && idx->metric != VR_METRIC_IP)
+		width = ceil(width * INSERT_WIDTH_LANDED);
 	most = width + widen;
 
 	s->resumable = false;
 	VrHnswSearchLevel(s, level, width);
 	for (i = 0; i < nentries; i++)
 		VrHnswSearchAdd(s, entries[i]);
+	if (landed)
+		VrHnswLandmarksEnter(s);
 	VrHnswSearchRun(s);
 	if (widen > 0)
 		VrHnswSearchWiden(s, widen);
@@ -1081,6 +1090,29 @@ InsertBacklinks(VrHnswInserter *ins, const VrHnswValue *value, int level,
 	}
 }
 
+/* The way down from the entry to a level, for a search of that level. */
+static uint32
+InsertDescend(VrHnswInserter *ins, const VrHnswValue *value, uint32 entry,
+			  int entry_level, int level)
+{
+	VrHnswSearch *s = &ins->search;
+	uint32 down = VrHnswSearchDescend(s, entry, entry_level, level);
+
+	if (down == VR_HNSW_NO_VERTEX)
+	{
+		/*
+		 * The way led over dead records, and vacuum freed them. By then no live
+		 * one leads to them, so a second try cannot meet them.
+		 */
+		VrHnswSearchQuery(s, value);
+		down = VrHnswSearchDescend(s, entry, entry_level, level);
+	}
+	if (down == VR_HNSW_NO_VERTEX)
+		VrHnswCorrupt(ins->store->index, VR_HNSW_META_BLOCK,
+					  "the way down from the entry point is lost");
+	return down;
+}
+
 /*
  * The insertion proper, with the barrier or the image's locks held. exclusive
  * says that nobody else inserts; without it, *again asks for that, when the
@@ -1100,8 +1132,9 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	int entry_level;
 	uint32 entry;
 	uint32 old_base = VR_HNSW_NO_VERTEX;
-	uint32 down;
+	bool landed;
 	bool full;
+	uint32 i;
 	int l;
 
 	*again = false;
@@ -1120,30 +1153,21 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 			return full ? VR_INSERT_FULL : VR_INSERT_SAME;
 		VrHnswSearchQuery(s, value);
 		l = Min(level, entry_level);
-		down = VrHnswSearchDescend(s, entry, entry_level, l);
-		if (down == VR_HNSW_NO_VERTEX)
-		{
-			/*
-			 * The way led over dead records, and vacuum freed them. By then
-			 * no live one leads to them, so a second try cannot meet them.
-			 */
-			VrHnswSearchQuery(s, value);
-			down = VrHnswSearchDescend(s, entry, entry_level, l);
-		}
-		if (down == VR_HNSW_NO_VERTEX)
-			VrHnswCorrupt(store->index, VR_HNSW_META_BLOCK,
-						  "the way down from the entry point is lost");
 		entries = palloc(Max(store->idx->ef_construction, 1 + VR_HNSW_ALSO) *
 						 sizeof(uint32));
-		entries[0] = down;
-		for (nentries = 1; nentries <= s->nalso; nentries++)
-			entries[nentries] = s->also[nentries - 1];
+		nentries = 0;
+		landed = level == 0 && VrHnswLandmarksOfImage(store);
+		if (!landed)
+		{
+			entries[nentries++] =
+				InsertDescend(ins, value, entry, entry_level, l);
+			for (i = 0; i < (uint32) s->nalso; i++)
+				entries[nentries++] = s->also[i];
+		}
 		for (; l >= 0; l--)
 		{
-			uint32 i;
-
 			levels[l] = palloc(sizeof(InsertLevel));
-			InsertSelect(ins, l, entries, nentries, levels[l]);
+			InsertSelect(ins, l, entries, nentries, landed, levels[l]);
 			if (l == 0 && InsertJoin(ins, value, tid, &full))
 				return full ? VR_INSERT_FULL : VR_INSERT_SAME;
 			nentries = 0;
@@ -1153,6 +1177,8 @@ InsertLocked(VrHnswInserter *ins, const VrHnswValue *value, ItemPointer tid,
 	}
 	if (!InsertRecords(ins, value, tid, &level, levels, ids))
 		return VR_INSERT_FULL;
+	if (store->image)
+		VrHnswLandmarksNote(store, ids[0], value);
 	for (l = 0; l <= level; l++)
 		if (levels[l])
 			InsertBacklinks(ins, value, l, ids[l], levels[l], l == 0);
@@ -1297,7 +1323,7 @@ VrHnswRelink(VrHnswInserter *ins, uint32 id, int level, const uint32 *entries,
 			starts[nstarts++] = entry;
 	}
 	chosen = palloc(sizeof(InsertLevel));
-	InsertSelect(ins, level, starts, nstarts, chosen);
+	InsertSelect(ins, level, starts, nstarts, false, chosen);
 	s->self = VR_HNSW_NO_VERTEX;
 	if (chosen->n > 0)
 	{

@@ -15,16 +15,22 @@
  * all are read anew. So what it knows follows the index. Ids are hints, as
  * everywhere: a landmark whose slot has another vertex now is a bad guess, and
  * no more.
+ *
+ * The image of a build has landmarks too, which all its workers share: every so
+ * many of its records, from when it is written.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
 
+#include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
 
 /* One vertex in so many is a landmark, up to hnsw.landmarks. */
-#define LANDMARKS_SHARE 16
+#define LANDMARKS_SHARE VR_HNSW_LANDMARKS_SHARE
 
 /* The index's first searches of a session do without, at no cost. */
 #define LANDMARKS_PATIENCE 8
@@ -43,6 +49,9 @@
 /* So many of the nearest are entered. */
 #define LANDMARKS_ENTER 16
 
+/* An image with fewer is searched by the levels. */
+#define LANDMARKS_FEW 64
+
 struct VrHnswLandmarks
 {
 	MemoryContext cxt;   /* owner of this */
@@ -58,6 +67,13 @@ struct VrHnswLandmarks
 	VrEdgeFactors *factors;
 	uint32 *ids; /* NO_VERTEX: none */
 };
+
+/* Bytes of a block of 32. */
+static inline Size
+LandmarksBytes(const VrHnswLayout *l)
+{
+	return VR_CODE_BLOCK_BYTES(l->code_bits) + sizeof(VrEdgeFactors);
+}
 
 /* How many an index should have. */
 static uint32
@@ -231,33 +247,127 @@ VrHnswLandmarksTend(VrHnswStore *store)
 }
 
 /*
+ * The landmarks of an image of so many rows that may take so many bytes.
+ * Returns how many, and in *share that every so many of the records is one.
+ */
+uint32
+VrHnswLandmarksPlan(const VrHnswIndex *idx, double rows, Size bytes,
+					uint32 *share)
+{
+	double max =
+		Min((double) (bytes / LandmarksBytes(&idx->layout)) * VR_QUANT_LANES,
+			VR_HNSW_LANDMARKS_IMAGE);
+
+	*share = 0;
+	if (idx->form != VR_FORM_QUANTISED || max < LANDMARKS_FEW)
+		return 0;
+	*share = (uint32) Max(ceil(rows / max), LANDMARKS_SHARE);
+	return TYPEALIGN(VR_QUANT_LANES, (uint32) (rows / *share) + 1);
+}
+
+/* Bytes of n landmarks of an image. */
+Size
+VrHnswLandmarksSize(const VrHnswIndex *idx, uint32 n)
+{
+	return n / VR_QUANT_LANES * LandmarksBytes(&idx->layout);
+}
+
+/* Makes all places of an image's landmarks empty. */
+void
+VrHnswLandmarksClear(const VrHnswIndex *idx, VrHnswImage *image)
+{
+	const VrHnswLayout *l = &idx->layout;
+	uint32 i;
+
+	for (i = 0; i < image->shared->cap_landmarks / VR_QUANT_LANES; i++)
+		VrLaneClearAll(l->code_bits,
+					   image->landmark_codes +
+						   (Size) i * VR_CODE_BLOCK_BYTES(l->code_bits),
+					   &image->landmark_factors[i]);
+}
+
+/*
+ * A record of level 0 of an image is written: it may be a landmark. Others may
+ * read its place at the same time; what they see is a guess, too.
+ */
+void
+VrHnswLandmarksNote(VrHnswStore *store, uint32 id, const VrHnswValue *value)
+{
+	const VrHnswLayout *l = &store->idx->layout;
+	VrHnswImage *image = store->image;
+	uint32 share = image->shared->landmarks_share;
+	uint32 place = share > 0 ? id / share : 0;
+	uint8 row[VR_VECTOR_MAX_DIM / 8 + 64];
+	VrEdge edge;
+
+	if (share == 0 || id % share != 0 || place >= image->shared->cap_landmarks)
+		return;
+	VrEdgeEncode(l->padded, l->code_bits, image->zero, value->rotated,
+				 -value->norm2, row, &edge);
+	/* Lanes of a block share bytes. */
+	LWLockAcquire(&image->shared->landmarks_lock, LW_EXCLUSIVE);
+	VrLaneSet(l->code_bits,
+			  image->landmark_codes + (Size) (place / VR_QUANT_LANES) *
+										  VR_CODE_BLOCK_BYTES(l->code_bits),
+			  &image->landmark_factors[place / VR_QUANT_LANES],
+			  place % VR_QUANT_LANES, row, &edge);
+	LWLockRelease(&image->shared->landmarks_lock);
+}
+
+/* Whether an image has landmarks enough to begin searches at. */
+bool
+VrHnswLandmarksOfImage(const VrHnswStore *store)
+{
+	VrHnswImageShared *shared;
+
+	if (store->image == NULL)
+		return false;
+	shared = store->image->shared;
+	return shared->landmarks_share > 0 &&
+		   pg_atomic_read_u32(&shared->n0) >
+			   LANDMARKS_FEW * shared->landmarks_share;
+}
+
+/*
  * Enters level 0 at the landmarks nearest to the query, by estimate, after
- * VrHnswLandmarksTend. Returns whether there is one.
+ * VrHnswLandmarksTend or VrHnswLandmarksOfImage. Returns whether there is one.
  */
 bool
 VrHnswLandmarksEnter(VrHnswSearch *s)
 {
-	const VrHnswLandmarks *lm = s->store->idx->landmarks;
-	const VrHnswLayout *l = &s->store->idx->layout;
-	uint32 max_id = VrHnswMaxVertex(s->store);
+	VrHnswStore *store = s->store;
+	const VrHnswLandmarks *lm = store->idx->landmarks;
+	const VrHnswImage *image = store->image;
+	const uint8 *codes = image ? image->landmark_codes : lm->codes;
+	const VrEdgeFactors *factors =
+		image ? image->landmark_factors : lm->factors;
+	int bytes = VR_CODE_BLOCK_BYTES(store->idx->layout.code_bits);
+	uint32 max_id = VrHnswMaxVertex(store);
+	uint32 places = lm ? lm->max : 0;
 	float best[LANDMARKS_ENTER];
 	uint32 ids[LANDMARKS_ENTER];
 	float limit = VR_ESTIMATE_MAX;
 	int n = 0;
 	uint32 set;
 
-	for (set = 0; set < lm->max / VR_QUANT_LANES; set++)
+	if (image)
+		places = Min(pg_atomic_read_u32(&image->shared->n0) /
+							 image->shared->landmarks_share +
+						 1,
+					 image->shared->cap_landmarks);
+	for (set = 0; set * VR_QUANT_LANES < places; set++)
 	{
 		float est[VR_QUANT_LANES];
-		uint32 mask = VrEstimate32(
-			s->qquery, s->qquery->norm2,
-			lm->codes + (Size) set * VR_CODE_BLOCK_BYTES(l->code_bits),
-			&lm->factors[set], limit, est);
+		uint32 mask =
+			VrEstimate32(s->qquery, s->qquery->norm2,
+						 codes + (Size) set * bytes, &factors[set], limit, est);
 
 		for (; mask != 0; mask &= mask - 1)
 		{
 			int lane = __builtin_ctz(mask);
-			uint32 id = lm->ids[set * VR_QUANT_LANES + lane];
+			uint32 place = set * VR_QUANT_LANES + lane;
+			uint32 id =
+				image ? place * image->shared->landmarks_share : lm->ids[place];
 			int i;
 
 			/* Of long ago: the index may be another's pages by now. */
@@ -276,6 +386,8 @@ VrHnswLandmarksEnter(VrHnswSearch *s)
 				limit = best[n - 1];
 		}
 	}
+	/* A record was written before it became a landmark. */
+	pg_read_barrier();
 	if (n > 0)
 		VrHnswPoolAddSome(&s->pool, best, ids, n, s->rule);
 	return n > 0;

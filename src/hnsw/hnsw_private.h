@@ -424,8 +424,21 @@ extern Size VrHnswSearchMemory(const VrHnswSearch *s);
 /* ---- hnsw_landmarks.c */
 typedef struct VrHnswLandmarks VrHnswLandmarks;
 
+/* One vertex in so many is a landmark, at the most. */
+#define VR_HNSW_LANDMARKS_SHARE 16
+
+/* The most that an image has. */
+#define VR_HNSW_LANDMARKS_IMAGE 4096
+
 extern bool VrHnswLandmarksTend(VrHnswStore *store);
 extern bool VrHnswLandmarksEnter(VrHnswSearch *s);
+extern uint32 VrHnswLandmarksPlan(const VrHnswIndex *idx, double rows,
+								  Size bytes, uint32 *share);
+extern Size VrHnswLandmarksSize(const VrHnswIndex *idx, uint32 n);
+extern void VrHnswLandmarksClear(const VrHnswIndex *idx, VrHnswImage *image);
+extern void VrHnswLandmarksNote(VrHnswStore *store, uint32 id,
+								const VrHnswValue *value);
+extern bool VrHnswLandmarksOfImage(const VrHnswStore *store);
 
 /* ---- hnsw_filter.c */
 extern bool VrHnswFilterPasses(const VrHnswFilter *filter, const uint64 *attrs,

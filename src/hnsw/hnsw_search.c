@@ -750,7 +750,6 @@ VrHnswSearchWiden(VrHnswSearch *s, uint32 n)
 	best = Min(n, s->nfrontier);
 	if (best < s->nfrontier)
 		SearchPartition(s->frontier, s->nfrontier, best);
-	search_sort_keys(s->frontier, best);
 	/* They are hits although ef nearer ones are known. */
 	s->resumable = true;
 	for (i = 0; i < best; i++)
