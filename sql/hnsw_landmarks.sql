@@ -57,7 +57,7 @@ BEGIN
 	SELECT * INTO with_some FROM search(tbl, op, dim, 60, seed);
 	answers := CASE WHEN with_some.recall >= greatest(without.recall - 0.01, 0.95) THEN 'as good'
 					ELSE format('%s instead of %s', with_some.recall, without.recall) END;
-	looked_at := CASE WHEN with_some.visits < without.visits - 4 THEN 'less'
+	looked_at := CASE WHEN with_some.visits < without.visits - 1 THEN 'less'
 					  ELSE format('%s instead of %s', with_some.visits, without.visits) END;
 END
 $$;

@@ -49,6 +49,9 @@
 /* So many of the nearest are entered. */
 #define LANDMARKS_ENTER 16
 
+/* Their codes are no longer than that: it is the order of many that counts. */
+#define LANDMARKS_BITS 256
+
 /* An image with fewer is searched by the levels. */
 #define LANDMARKS_FEW 64
 
@@ -68,11 +71,32 @@ struct VrHnswLandmarks
 	uint32 *ids; /* NO_VERTEX: none */
 };
 
+/* Bits of a landmark's code. */
+static inline int
+LandmarksBits(const VrHnswLayout *l)
+{
+	return Min(l->code_bits, LANDMARKS_BITS);
+}
+
 /* Bytes of a block of 32. */
 static inline Size
 LandmarksBytes(const VrHnswLayout *l)
 {
-	return VR_CODE_BLOCK_BYTES(l->code_bits) + sizeof(VrEdgeFactors);
+	return VR_CODE_BLOCK_BYTES(LandmarksBits(l)) + sizeof(VrEdgeFactors);
+}
+
+/* The query of a search as landmarks want it; palloc'd in *mem, if at all. */
+static const VrQuantQuery *
+LandmarksQuery(const VrHnswSearch *s, void **mem)
+{
+	VrQuantLayout layout = s->store->idx->quant;
+
+	*mem = NULL;
+	if (layout.code_bits <= LANDMARKS_BITS)
+		return s->qquery;
+	layout.code_bits = LANDMARKS_BITS;
+	*mem = palloc(VrQuantQuerySize(&layout));
+	return VrQuantQueryInit(&layout, s->qquery->q, VR_QUERY_CODES, *mem);
 }
 
 /* How many an index should have. */
@@ -112,14 +136,15 @@ LandmarksCreate(const VrHnswStore *store, uint32 max)
 	lm->zero = MemoryContextAllocZero(cxt, l->padded * sizeof(float));
 	lm->value = MemoryContextAlloc(cxt, l->padded * sizeof(float));
 	lm->codes = MemoryContextAllocHuge(
-		cxt, (Size) blocks * VR_CODE_BLOCK_BYTES(l->code_bits));
+		cxt, (Size) blocks * VR_CODE_BLOCK_BYTES(LandmarksBits(l)));
 	lm->factors = MemoryContextAlloc(cxt, blocks * sizeof(VrEdgeFactors));
 	lm->ids = MemoryContextAlloc(cxt, max * sizeof(uint32));
 	/* NO_VERTEX is all ones. */
 	memset(lm->ids, 0xFF, max * sizeof(uint32));
 	for (i = 0; i < blocks; i++)
-		VrLaneClearAll(l->code_bits,
-					   lm->codes + (Size) i * VR_CODE_BLOCK_BYTES(l->code_bits),
+		VrLaneClearAll(LandmarksBits(l),
+					   lm->codes +
+						   (Size) i * VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
 					   &lm->factors[i]);
 	MemoryContextSetParent(cxt, idx->cxt);
 	idx->landmarks = lm;
@@ -172,7 +197,7 @@ LandmarksRead(VrHnswStore *store, VrHnswLandmarks *lm, uint32 place)
 	int lane = place % VR_QUANT_LANES;
 	VrEdgeFactors *factors = &lm->factors[place / VR_QUANT_LANES];
 	uint8 *codes = lm->codes + (Size) (place / VR_QUANT_LANES) *
-								   VR_CODE_BLOCK_BYTES(l->code_bits);
+								   VR_CODE_BLOCK_BYTES(LandmarksBits(l));
 	uint8 row[VR_VECTOR_MAX_DIM / 8 + 64];
 	uint32 before = lm->ids[place];
 	float norm2 = 0;
@@ -181,14 +206,14 @@ LandmarksRead(VrHnswStore *store, VrHnswLandmarks *lm, uint32 place)
 	lm->ids[place] = LandmarksFind(store, lm, place, &norm2);
 	if (lm->ids[place] == VR_HNSW_NO_VERTEX)
 	{
-		VrLaneClear(l->code_bits, codes, factors, lane);
+		VrLaneClear(LandmarksBits(l), codes, factors, lane);
 		return before != VR_HNSW_NO_VERTEX;
 	}
-	VrEdgeEncode(l->padded, l->code_bits, lm->zero, lm->value, -norm2, row,
+	VrEdgeEncode(l->padded, LandmarksBits(l), lm->zero, lm->value, -norm2, row,
 				 &edge);
 	if (lm->ids[place] == before && edge.add == factors->add[lane])
 		return false;
-	VrLaneSet(l->code_bits, codes, factors, lane, row, &edge);
+	VrLaneSet(LandmarksBits(l), codes, factors, lane, row, &edge);
 	return true;
 }
 
@@ -280,9 +305,9 @@ VrHnswLandmarksClear(const VrHnswIndex *idx, VrHnswImage *image)
 	uint32 i;
 
 	for (i = 0; i < image->shared->cap_landmarks / VR_QUANT_LANES; i++)
-		VrLaneClearAll(l->code_bits,
+		VrLaneClearAll(LandmarksBits(l),
 					   image->landmark_codes +
-						   (Size) i * VR_CODE_BLOCK_BYTES(l->code_bits),
+						   (Size) i * VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
 					   &image->landmark_factors[i]);
 }
 
@@ -302,13 +327,13 @@ VrHnswLandmarksNote(VrHnswStore *store, uint32 id, const VrHnswValue *value)
 
 	if (share == 0 || id % share != 0 || place >= image->shared->cap_landmarks)
 		return;
-	VrEdgeEncode(l->padded, l->code_bits, image->zero, value->rotated,
+	VrEdgeEncode(l->padded, LandmarksBits(l), image->zero, value->rotated,
 				 -value->norm2, row, &edge);
 	/* Lanes of a block share bytes. */
 	LWLockAcquire(&image->shared->landmarks_lock, LW_EXCLUSIVE);
-	VrLaneSet(l->code_bits,
+	VrLaneSet(LandmarksBits(l),
 			  image->landmark_codes + (Size) (place / VR_QUANT_LANES) *
-										  VR_CODE_BLOCK_BYTES(l->code_bits),
+										  VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
 			  &image->landmark_factors[place / VR_QUANT_LANES],
 			  place % VR_QUANT_LANES, row, &edge);
 	LWLockRelease(&image->shared->landmarks_lock);
@@ -341,7 +366,7 @@ VrHnswLandmarksEnter(VrHnswSearch *s)
 	const uint8 *codes = image ? image->landmark_codes : lm->codes;
 	const VrEdgeFactors *factors =
 		image ? image->landmark_factors : lm->factors;
-	int bytes = VR_CODE_BLOCK_BYTES(store->idx->layout.code_bits);
+	int bytes = VR_CODE_BLOCK_BYTES(LandmarksBits(&store->idx->layout));
 	uint32 max_id = VrHnswMaxVertex(store);
 	uint32 places = lm ? lm->max : 0;
 	float best[LANDMARKS_ENTER];
@@ -349,6 +374,8 @@ VrHnswLandmarksEnter(VrHnswSearch *s)
 	float limit = VR_ESTIMATE_MAX;
 	int n = 0;
 	uint32 set;
+	void *mem;
+	const VrQuantQuery *query = LandmarksQuery(s, &mem);
 
 	if (image)
 		places = Min(pg_atomic_read_u32(&image->shared->n0) /
@@ -359,8 +386,8 @@ VrHnswLandmarksEnter(VrHnswSearch *s)
 	{
 		float est[VR_QUANT_LANES];
 		uint32 mask =
-			VrEstimate32(s->qquery, s->qquery->norm2,
-						 codes + (Size) set * bytes, &factors[set], limit, est);
+			VrEstimate32(query, query->norm2, codes + (Size) set * bytes,
+						 &factors[set], limit, est);
 
 		for (; mask != 0; mask &= mask - 1)
 		{
@@ -386,6 +413,8 @@ VrHnswLandmarksEnter(VrHnswSearch *s)
 				limit = best[n - 1];
 		}
 	}
+	if (mem)
+		pfree(mem);
 	/* A record was written before it became a landmark. */
 	pg_read_barrier();
 	if (n > 0)

@@ -152,23 +152,20 @@ typedef struct VrHnswValue
 } VrHnswValue;
 
 /*
- * One vertex in so many of a level is on the next one too: as many as a record
- * there has neighbours, 2 m in quantised records. With few neighbours, more
- * levels find the way better. Records of upper levels take whole slots: where
- * plain ones leave an eighth of each page unused, as long vectors do, they would
- * make the index larger than one whose records are of any length, so there are
- * few of them. README, "Levels and entries".
+ * One vertex in so many of a level is on the next one too: few, since records
+ * of upper levels take whole slots. Plain records that fill their pages have as
+ * many as neighbours; with few neighbours, more levels find the way better.
+ * README, "Levels and entries".
  */
 static inline int
 VrHnswLevelBase(VrHnswForm form, const VrHnswLayout *layout, int m)
 {
-	if (m < 8)
+	bool full =
+		layout->slots * layout->record_size > VR_HNSW_PAGE_BYTES / 8 * 7;
+
+	if (m < 8 || (form == VR_FORM_PLAIN && full))
 		return m;
-	if (form == VR_FORM_QUANTISED)
-		return 2 * m;
-	return layout->slots * layout->record_size > VR_HNSW_PAGE_BYTES / 8 * 7
-			   ? m
-			   : 64 * m;
+	return 64 * m;
 }
 
 /* Quantised records begin their own part with this. */
