@@ -11,7 +11,7 @@ load_hnsw($primary);
 $primary->safe_psql('postgres', <<'END');
 CREATE TABLE t (id int, v vector(16), k int, n int DEFAULT 0);
 INSERT INTO t SELECT id, v, id % 7 FROM vr_test.vectors('clustered', 800, 16, 1);
-CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, k);
+CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, k) WITH (m = 7);
 CREATE INDEX t_p ON t USING hnsw (v vector_l1_ops);
 CREATE INDEX t_half ON t USING hnsw ((v::halfvec(16)) halfvec_cosine_ops);
 CREATE INDEX t_bits ON t USING hnsw ((binary_quantize(v)::bit(16)) bit_hamming_ops);

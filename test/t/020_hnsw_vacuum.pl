@@ -24,7 +24,7 @@ CREATE FUNCTION vr_test.point(i int) RETURNS vector LANGUAGE sql VOLATILE
 AS $$ SELECT array_agg(i % 10 * (d % 3) * 0.2 + random()) FROM generate_series(1, 24) d $$;
 CREATE TABLE t (id int, kind int, v vector(24));
 INSERT INTO t SELECT i, i % 5, vr_test.point(i) FROM generate_series(1, 3000) i;
-CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, kind);
+CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, kind) WITH (m = 7);
 CREATE INDEX t_p ON t USING hnsw (v vector_l1_ops);
 CREATE INDEX t_id ON t (id);
 END

@@ -12,7 +12,7 @@ load_hnsw($node);
 $node->safe_psql('postgres', <<'END');
 CREATE TABLE t (id serial, v vector(12), k int, n int DEFAULT 0);
 INSERT INTO t (v, k) SELECT v, id % 5 FROM vr_test.vectors('clustered', 1000, 12, 1);
-CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, k);
+CREATE INDEX t_q ON t USING hnsw (v vector_l2_ops, k) WITH (m = 7);
 CREATE INDEX t_p ON t USING hnsw (v vector_l1_ops);
 CREATE INDEX t_id ON t (id);
 CREATE INDEX t_n ON t (n);

@@ -21,6 +21,8 @@ END
 
 my %definition = (
 	quantised => '(e vector_l2_ops)',
+	# Of so few rows only a small m makes levels.
+	levels => '(e vector_l2_ops) WITH (m = 7)',
 	plain => '(e vector_l1_ops)',
 	attribute => '(e vector_cosine_ops, kind)',
 	sparse => '((e::sparsevec(16)) sparsevec_l2_ops)',
@@ -128,8 +130,8 @@ my @damage = (
 	[ 'dead', 'quantised', sub { put($_[0], record($_[0], 0, 3) + 6, 'C', 3) }, qr/dead record has heap TIDs/ ],
 	[ 'level', 'quantised', sub { put($_[0], record($_[0], 0, 3) + 7, 'C', 1) }, qr/of level/ ],
 	[ 'level_high', 'plain', sub { put($_[0], record($_[0], 0, 3) + 7, 'C', 200) }, qr/level is 200/ ],
-	[ 'down', 'quantised', sub { put($_[0], record($_[0], 1, 1) + 12, 'L', 5) }, qr/leads down to 5/ ],
-	[ 'base', 'quantised', sub { put($_[0], record($_[0], 1, 1) + 16, 'L', 99999) }, qr/base 99999/ ],
+	[ 'down', 'levels', sub { put($_[0], record($_[0], 1, 1) + 12, 'L', 5) }, qr/leads down to 5/ ],
+	[ 'base', 'levels', sub { put($_[0], record($_[0], 1, 1) + 16, 'L', 99999) }, qr/base 99999/ ],
 	[ 'base_0', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 16, 'L', 3) }, qr/has base 3/ ],
 	[ 'degree', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 20, 'C', 200) }, qr/200 neighbours/ ],
 	[ 'chosen', 'quantised', sub { put($_[0], record($_[0], 0, 1) + 21, 'C', 200) }, qr/200 of \d+ neighbours chosen/ ],
@@ -250,6 +252,7 @@ for my $d (@damage)
 	# distance that is wrong and well-formed is for the executor to notice.
 	my %order = (
 		quantised => "e <-> (SELECT e FROM t WHERE id = 3)",
+		levels => "e <-> (SELECT e FROM t WHERE id = 3)",
 		plain => "e <+> (SELECT e FROM t WHERE id = 3)",
 		attribute => "e <=> (SELECT e FROM t WHERE id = 3)",
 		sparse => "(e::sparsevec(16)) <-> (SELECT e::sparsevec(16) FROM t WHERE id = 3)",
