@@ -353,7 +353,12 @@ VerifyPageHead(VrHnswCheck *c, BlockNumber block, const char *copy)
 	page->nbytes = special->nbytes;
 	if (special->kind == VR_PAGE_VALUE || special->kind == VR_PAGE_MEAN)
 	{
-		if (special->nbytes == 0 || special->nbytes > VR_HNSW_PAGE_BYTES)
+		/*
+		 * An empty VALUE page is what an insertion leaves that was cut off when
+		 * it had just taken one. Nothing may lead there: VerifyPayload.
+		 */
+		if ((special->nbytes == 0 && special->kind == VR_PAGE_MEAN) ||
+			special->nbytes > VR_HNSW_PAGE_BYTES)
 		{
 			VERIFY_FAULT(c, block, VR_CHECK_NO_ITEM, "payload has %u bytes",
 						 special->nbytes);
@@ -477,7 +482,10 @@ VerifyPayload(VrHnswCheck *c, BlockNumber from, int item, VrHnswPageKind kind,
 		if (page->used || page->nbytes == 0 || page->nbytes > bytes - got)
 		{
 			VERIFY_FAULT(c, from, item, "chain of a long value %s block %u",
-						 page->used ? "shares" : "is too long at", block);
+						 page->used          ? "shares"
+						 : page->nbytes == 0 ? "is empty at"
+											 : "is too long at",
+						 block);
 			return false;
 		}
 		page->used = 1;

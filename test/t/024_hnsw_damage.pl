@@ -179,7 +179,10 @@ my @damage = (
 	[ 'chunk_lost', 'quantised', sub { put($_[0], chunk($_[0]) + 4, 'L', 0xFFFFFFFF) }, qr/is not in the chain/ ],
 	[ 'chunk_count', 'quantised', sub { put($_[0], chunk($_[0]) + 62, 'S', 500) }, qr/chunk has 500 TIDs/ ],
 	[ 'chunk_used', 'quantised', sub { put($_[0], page($_[0], 3) + 8178, 'S', 0) }, qr/page says it has 0 chunks/ ],
-	[ 'value_page', 'long', sub { put($_[0], page($_[0], 4) + 8186, 'S', 0) }, qr/payload has 0 bytes/ ],
+	[ 'value_page', 'long', sub { put($_[0], page($_[0], 4) + 8186, 'S', 0) }, qr/chain of a long value is empty at block/ ],
+	# What an insertion leaves that was cut off when it had just taken a page.
+	[ 'left_value', 'long', sub { my ($x) = @_; my $end = length $x->{data}; $x->{data} .= substr($x->{data}, page($x, 4), 8192);
+		put($x, $end + 8186, 'S', 0); put($x, $end + 8180, 'L', 0) }, qr/\A(?:[^\n]*cannot be reached[^\n]*)?\z/ ],
 	[ 'value_next', 'long', sub { my $p = page($_[0], 4); put($_[0], $p + 8180, 'L', $p / 8192) }, qr/shares block/ ],
 	[ 'value_end', 'long', sub { put($_[0], page($_[0], 4) + 8180, 'L', 0) }, qr/is cut at block 0/ ],
 	[ 'mean', 'quantised', sub { put($_[0], page($_[0], 5) + 24, 'L', 0x7FC00000) }, qr/mean is not finite/ ],
@@ -195,14 +198,14 @@ my @damage = (
 srand(20260101);
 for my $n (1 .. 24)
 {
-	my $index = (sort keys %definition)[ $n % 6 ];
+	my $index = (sort keys %definition)[ $n % keys %definition ];
 	push @damage, [ "random_$n", $index,
 		sub { flip($_[0], 24 + int(rand(length($_[0]{data}) - 24))) for 1 .. 1 + $n * $n / 4 }, undef ];
 }
 # The same, within heads of records and specials only.
 for my $n (1 .. 12)
 {
-	my $index = (sort keys %definition)[ $n % 6 ];
+	my $index = (sort keys %definition)[ $n % keys %definition ];
 	push @damage, [ "heads_$n", $index,
 		sub
 		{
