@@ -63,13 +63,13 @@ sub indexes_of { my ($table) = @_; return grep { $_->{table} eq $table } @indexe
 
 sub pick { return $_[ int(rand(@_)) ]; }
 
-# Options of an index, at random. Fewer than 7 neighbours find too little for
-# a floor of recall to mean anything; with more than 7, quantised indexes of so
-# few rows have no levels.
+# Options of an index, at random. Fewer than 8 neighbours find too little for
+# a floor of recall to mean anything, in the plain form; with more than 7,
+# quantised indexes of so few rows have no levels.
 sub options_sql
 {
 	my ($x) = @_;
-	my $m = pick(7, 7, 12, 16, 24);
+	my $m = $x->{quantised} ? pick(7, 8, 12, 16, 24) : pick(8, 12, 16, 16, 24);
 	my @o = ("m = $m", 'ef_construction = ' . pick(2 * $m, 64, 100));
 	push @o, 'storage = ' . pick('auto', 'auto', 'plain', 'quantised', 'lean') if $x->{quantised};
 	push @o, 'seed = ' . (1 + int(rand(1000))) if rand() < .5;
