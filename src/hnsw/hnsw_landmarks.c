@@ -30,7 +30,10 @@
 #include "hnsw/hnsw_private.h"
 
 /* One vertex in so many is a landmark, up to hnsw.landmarks. */
-#define LANDMARKS_SHARE VR_HNSW_LANDMARKS_SHARE
+#define LANDMARKS_SHARE 16
+
+/* The most that an image has. */
+#define LANDMARKS_IMAGE 4096
 
 /* The index's first searches of a session do without, at no cost. */
 #define LANDMARKS_PATIENCE 8
@@ -85,6 +88,26 @@ LandmarksBytes(const VrHnswLayout *l)
 	return VR_CODE_BLOCK_BYTES(LandmarksBits(l)) + sizeof(VrEdgeFactors);
 }
 
+/* The block of codes that a place is in. */
+static inline uint8 *
+LandmarksCodes(const VrHnswLayout *l, uint8 *codes, uint32 place)
+{
+	return codes + (Size) (place / VR_QUANT_LANES) *
+					   VR_CODE_BLOCK_BYTES(LandmarksBits(l));
+}
+
+/* Makes all of so many places empty. */
+static void
+LandmarksClear(const VrHnswLayout *l, uint8 *codes, VrEdgeFactors *factors,
+			   uint32 places)
+{
+	uint32 place;
+
+	for (place = 0; place < places; place += VR_QUANT_LANES)
+		VrLaneClearAll(LandmarksBits(l), LandmarksCodes(l, codes, place),
+					   &factors[place / VR_QUANT_LANES]);
+}
+
 /* The query of a search as landmarks want it; palloc'd in *mem, if at all. */
 static const VrQuantQuery *
 LandmarksQuery(const VrHnswSearch *s, void **mem)
@@ -128,7 +151,6 @@ LandmarksCreate(const VrHnswStore *store, uint32 max)
 	MemoryContext cxt = AllocSetContextCreate(
 		CurrentMemoryContext, "vecrecall hnsw landmarks", ALLOCSET_SMALL_SIZES);
 	VrHnswLandmarks *lm = MemoryContextAllocZero(cxt, sizeof(*lm));
-	uint32 i;
 
 	lm->cxt = cxt;
 	lm->max = lm->due = max;
@@ -141,11 +163,7 @@ LandmarksCreate(const VrHnswStore *store, uint32 max)
 	lm->ids = MemoryContextAlloc(cxt, max * sizeof(uint32));
 	/* NO_VERTEX is all ones. */
 	memset(lm->ids, 0xFF, max * sizeof(uint32));
-	for (i = 0; i < blocks; i++)
-		VrLaneClearAll(LandmarksBits(l),
-					   lm->codes +
-						   (Size) i * VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
-					   &lm->factors[i]);
+	LandmarksClear(l, lm->codes, lm->factors, max);
 	MemoryContextSetParent(cxt, idx->cxt);
 	idx->landmarks = lm;
 }
@@ -196,8 +214,7 @@ LandmarksRead(VrHnswStore *store, VrHnswLandmarks *lm, uint32 place)
 	const VrHnswLayout *l = &store->idx->layout;
 	int lane = place % VR_QUANT_LANES;
 	VrEdgeFactors *factors = &lm->factors[place / VR_QUANT_LANES];
-	uint8 *codes = lm->codes + (Size) (place / VR_QUANT_LANES) *
-								   VR_CODE_BLOCK_BYTES(LandmarksBits(l));
+	uint8 *codes = LandmarksCodes(l, lm->codes, place);
 	uint8 row[VR_VECTOR_MAX_DIM / 8 + 64];
 	uint32 before = lm->ids[place];
 	float norm2 = 0;
@@ -281,7 +298,7 @@ VrHnswLandmarksPlan(const VrHnswIndex *idx, double rows, Size bytes,
 {
 	double max =
 		Min((double) (bytes / LandmarksBytes(&idx->layout)) * VR_QUANT_LANES,
-			VR_HNSW_LANDMARKS_IMAGE);
+			LANDMARKS_IMAGE);
 
 	*share = 0;
 	if (idx->form != VR_FORM_QUANTISED || max < LANDMARKS_FEW)
@@ -301,14 +318,8 @@ VrHnswLandmarksSize(const VrHnswIndex *idx, uint32 n)
 void
 VrHnswLandmarksClear(const VrHnswIndex *idx, VrHnswImage *image)
 {
-	const VrHnswLayout *l = &idx->layout;
-	uint32 i;
-
-	for (i = 0; i < image->shared->cap_landmarks / VR_QUANT_LANES; i++)
-		VrLaneClearAll(LandmarksBits(l),
-					   image->landmark_codes +
-						   (Size) i * VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
-					   &image->landmark_factors[i]);
+	LandmarksClear(&idx->layout, image->landmark_codes, image->landmark_factors,
+				   image->shared->cap_landmarks);
 }
 
 /*
@@ -331,9 +342,7 @@ VrHnswLandmarksNote(VrHnswStore *store, uint32 id, const VrHnswValue *value)
 				 -value->norm2, row, &edge);
 	/* Lanes of a block share bytes. */
 	LWLockAcquire(&image->shared->landmarks_lock, LW_EXCLUSIVE);
-	VrLaneSet(LandmarksBits(l),
-			  image->landmark_codes + (Size) (place / VR_QUANT_LANES) *
-										  VR_CODE_BLOCK_BYTES(LandmarksBits(l)),
+	VrLaneSet(LandmarksBits(l), LandmarksCodes(l, image->landmark_codes, place),
 			  &image->landmark_factors[place / VR_QUANT_LANES],
 			  place % VR_QUANT_LANES, row, &edge);
 	LWLockRelease(&image->shared->landmarks_lock);

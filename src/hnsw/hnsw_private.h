@@ -421,12 +421,6 @@ extern Size VrHnswSearchMemory(const VrHnswSearch *s);
 /* ---- hnsw_landmarks.c */
 typedef struct VrHnswLandmarks VrHnswLandmarks;
 
-/* One vertex in so many is a landmark, at the most. */
-#define VR_HNSW_LANDMARKS_SHARE 16
-
-/* The most that an image has. */
-#define VR_HNSW_LANDMARKS_IMAGE 4096
-
 extern bool VrHnswLandmarksTend(VrHnswStore *store);
 extern bool VrHnswLandmarksEnter(VrHnswSearch *s);
 extern uint32 VrHnswLandmarksPlan(const VrHnswIndex *idx, double rows,
