@@ -19,6 +19,11 @@ CREATE TABLE d (id int, v vector(40), h halfvec(40));
 INSERT INTO d SELECT id, v, v FROM vr_test.vectors('clustered', 400, 40, 21);
 CREATE TABLE q (v vector(40));
 INSERT INTO q SELECT v FROM vr_test.vectors('clustered', 420, 40, 21) WHERE id > 400;
+-- Under valgrind fewer queries.
+\getenv few VR_FEW
+\if :{?few}
+DELETE FROM q WHERE ctid > '(0,8)';
+\endif
 CREATE TABLE report (n serial, options text, every_row text, in_order text, recall float8);
 CREATE PROCEDURE try(options text)
 LANGUAGE plpgsql
@@ -110,6 +115,9 @@ CREATE TABLE big (id int, v vector(40));
 INSERT INTO big SELECT id, v FROM vr_test.vectors('clustered', 3000, 40, 22);
 TRUNCATE q;
 INSERT INTO q SELECT v FROM vr_test.vectors('clustered', 3030, 40, 22) WHERE id > 3000;
+\if :{?few}
+DELETE FROM q WHERE ctid > '(0,8)';
+\endif
 ALTER TABLE big SET (parallel_workers = 2);
 SET max_parallel_maintenance_workers = 2;
 SET min_parallel_table_scan_size = 0;
