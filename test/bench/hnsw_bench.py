@@ -9,7 +9,6 @@ import re
 import sys
 import time
 
-import numpy as np
 import psycopg
 
 import bench_compare
