@@ -9,9 +9,12 @@
 
 enum
 {
-	ROTATIONS = 96,
 	QUERIES = 4
 };
+
+/* Under valgrind fewer, whose mean is the less certain: see main(). */
+static int rotations = 96;
+static double bias_limit = 0.1; /* of the law's error */
 
 /* What the estimates of one configuration were worth. */
 typedef struct EstimateError
@@ -80,7 +83,7 @@ measure(int dim, int code_bits, bool clustered, bool centred, bool independent)
 	quant_normals(8 * dim, centres, 1.0f);
 	quant_normals(24 * dim, directions, 1.0f);
 	quant_normals(dim, mean, 20.0f);
-	for (int r = 0; r < ROTATIONS; r++)
+	for (int r = 0; r < rotations; r++)
 	{
 		VrRotation rot;
 
@@ -174,6 +177,11 @@ main(void)
 				  {384, 384}, {384, 272},   {768, 768},   {768, 544},
 				  {768, 320}, {1536, 1536}, {1536, 1168}, {1536, 544}};
 
+	if (getenv("VR_FEW"))
+	{
+		rotations = 16;
+		bias_limit *= sqrt(96.0 / 16);
+	}
 	VrDistanceInit();
 	VrQuantInit();
 	for (int i = 0; i < lengthof(shapes); i++)
@@ -189,7 +197,7 @@ main(void)
 					"%d bits of %d, %s: rms error %.4f, law %.4f", bits, dim,
 					kind, e.rms, law);
 			e = measure(dim, bits, clustered, true, false);
-			unit_ok(e.rms < law && fabs(e.bias) < 0.1 * law,
+			unit_ok(e.rms < law && fabs(e.bias) < bias_limit * law,
 					"%d bits of %d, %s: bias %.5f of rms %.4f", bits, dim, kind,
 					e.bias, e.rms);
 			unit_ok(e.table < 0.35 * law && e.factor < 0.06 * law,
