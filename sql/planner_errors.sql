@@ -21,6 +21,7 @@ SELECT vecrecall.plan_batch(10, 384, resources => '{"cpu_cores": [4]}');
 SELECT vecrecall.plan_batch(10, 384, resources => '{"cpu_cores": 0}');
 SELECT vecrecall.plan_batch(10, 384, resources => '{"cpu_cores": 1.5}');
 SELECT vecrecall.plan_batch(10, 384, resources => '{"io_mb_s": -1}');
+SELECT vecrecall.plan_batch(10, 384, resources => '{"l2_cache_kb": 0}');
 SELECT vecrecall.plan_batch(10, 384, resources => '{"available_memory_mb": -1}');
 SELECT vecrecall.plan_batch(10, 384, resources => '{"available_memory_mb": 1e400}');
 SELECT vecrecall.plan_batch(10, 384, limits => '{"max_batch": 0}');

@@ -1,6 +1,6 @@
--- Plans. The machine's cores and memory are given, so that results are the
--- same everywhere.
-\set res '''{"available_memory_mb": 64, "cpu_cores": 4}'''
+-- Plans. The machine's cores, memory and second-level cache are given, so that
+-- results are the same everywhere.
+\set res '''{"available_memory_mb": 64, "cpu_cores": 4, "l2_cache_kb": 2048}'''
 
 -- From what is shipped
 SELECT batch_size, batches, concurrency, bound_by, source, model_version
@@ -15,6 +15,11 @@ FROM (SELECT goal, vecrecall.plan_batch(1000000, 768, 'embed_http', 'provider',
 SELECT op, (p).batch_size, (p).concurrency, (p).bound_by
 FROM (SELECT op, vecrecall.plan_batch(100000, 384, op, resources => :res) AS p
 	FROM unnest('{copy,insert,embed_http,embed_local,knn_exact,train}'::text[]) op) t;
+-- What works in tiles has another knee where they leave the cache
+SELECT kb, (p).batch_size, (p).detail -> 'resources' -> 'l2_cache_kb' AS told
+FROM (SELECT kb, vecrecall.plan_batch(100000, 384, 'train', resources =>
+		:res::jsonb || jsonb_build_object('l2_cache_kb', kb)) AS p
+	FROM unnest('{256,2048,8192}'::int[]) kb) t;
 -- Caps, each with its name
 SELECT limits, (p).batch_size, (p).bound_by, (p).detail ->> 'objective_met' AS met
 FROM (SELECT limits, vecrecall.plan_batch(items, 768, 'embed_http', 'provider',

@@ -207,23 +207,27 @@ VrRequestResources(VrPlannerRequest *request, Jsonb *resources,
 	double memory = -1;
 	double cores = 0;
 	double io = 0;
+	double cache = 0;
 	double workers = 0;
 	double slo = 0;
 	VrRequestKey keys[] = {{"available_memory_mb", &memory, 0, false},
 						   {"cpu_cores", &cores, 1, true},
 						   {"io_mb_s", &io, 1e-6, false},
+						   {"l2_cache_kb", &cache, 1, false},
 						   {"max_concurrency", &workers, 1, true},
 						   {"slo_ms", &slo, 1e-6, false}};
 
 	/* The last two are for plan_concurrency, which has no limits. */
 	VrRequestNumbers(resources, what, keys,
-					 strcmp(what, "capacity") == 0 ? 5 : 3);
+					 strcmp(what, "capacity") == 0 ? 6 : 4);
 	if (memory >= 0)
 		request->caps.memory = memory * 1024 * 1024;
 	if (cores > 0)
 		request->caps.cores = request_int(cores);
 	if (io > 0)
 		request->caps.max_rate = io * 1e6 / (4.0 * request->shape.dim + 16);
+	if (cache > 0)
+		request->shape.cache_bytes = cache * 1024;
 	if (workers > 0)
 		request->caps.max_concurrency = request_int(workers);
 	if (slo > 0)

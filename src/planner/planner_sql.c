@@ -131,6 +131,9 @@ plan_detail(const VrPlannerRequest *request, const VrPlannerKnowledge *known,
 					 caps->cores);
 	if (caps->max_rate > 0)
 		appendStringInfo(&s, ", \"io_rows_per_s\": %.6g", caps->max_rate);
+	if (fit->traits->tiled)
+		appendStringInfo(&s, ", \"l2_cache_kb\": %.6g",
+						 request->shape.cache_bytes / 1024);
 	appendStringInfo(
 		&s,
 		"}, \"coefficients_ms\": {\"batch\": %.6g, \"row\": %.6g, \"dim\": "
