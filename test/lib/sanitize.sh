@@ -21,7 +21,8 @@
 # where the server may use that. To the server it is a CPU with AVX2 at best.
 #
 # After the tests every report of the tool is a failure, with its first lines.
-# Regress tests run two at a time. Under valgrind their vectors are made
+# Regress tests run three at a time, so that two processors have work to the
+# end, whichever takes the longest. Under valgrind their vectors are made
 # beforehand, and those that owe most of their time to volume take less of it
 # (VR_FEW in sql/*.sql).
 . "$(dirname "$0")/private.sh"
@@ -179,7 +180,7 @@ valgrind)
 esac
 
 : >"$work/check.log"
-VR_LANES=2 VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
+VR_LANES=3 VR_CHECK=$work VR_UNIT=check-$tool PG_CONFIG=$server/bin/pg_config \
 	test/lib/check.sh ${KINDS:-unit regress isolation} >"$work/check.log" 2>&1 &
 VR_CHILDREN+=($!)
 tail -n +1 -f --pid=$! "$work/check.log" |
