@@ -6,7 +6,7 @@
 #   make check-versions   the tests on PostgreSQL 17 and 18 (as root: Debian roots)
 #   make check-wal        the tests with each page compared after replay
 #   make check-asan       the tests under AddressSanitizer and UBSan
-#   make check-valgrind   the tests under valgrind: about an hour
+#   make check-valgrind   the tests under valgrind: an hour and more
 #   make soak     random work, crashes, a standby: test/soak/README.md
 #   make bench    the hnsw index against its peers: test/bench/README.md
 #   make setup    installs what those need (Debian and Ubuntu, as root)

@@ -24,7 +24,7 @@
 # Regress tests run three at a time, so that two processors have work to the
 # end, whichever takes the longest. Under valgrind their vectors are made
 # beforehand, and those that owe most of their time to volume take less of it
-# (VR_FEW in sql/*.sql).
+# (VR_FEW in sql/*.sql and test/unit).
 . "$(dirname "$0")/private.sh"
 cd "$VR_TOP" || exit 1
 
