@@ -408,23 +408,37 @@ VrHnswGuess(VrHnswStore *store, uint32 id)
 		   (id % layout->slots) * layout->record_size;
 }
 
-/* Starts loading the first bytes of a record. Never waits, never fails. */
+/*
+ * Where the first bytes of a record most likely are, for prefetching only, and
+ * in *bytes how many; 0 if that is not known. Never waits, never fails.
+ */
+const char *
+VrHnswWhereabouts(VrHnswStore *store, uint32 id, int *bytes)
+{
+	const char *rec = VrHnswGuess(store, id);
+
+	if (rec == NULL)
+		*bytes = 0;
+	/* The quick copy stands before, and takes the place of the own value. */
+	else if (store->image && store->image->quick > 0)
+	{
+		int quick = store->image->quick;
+
+		*bytes = quick + Min(*bytes, store->idx->layout.own_at);
+		return rec - quick;
+	}
+	return rec;
+}
+
+/* Starts loading the first bytes of a record. */
 void
 VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 {
-	const char *rec = VrHnswGuess(store, id);
-	int i = 0;
+	const char *from = VrHnswWhereabouts(store, id, &bytes);
+	int i;
 
-	if (rec == NULL)
-		return;
-	/* The quick copy stands before, and takes the place of the own value. */
-	if (store->image && store->image->quick > 0)
-	{
-		i = -(int) store->image->quick;
-		bytes = Min(bytes, store->idx->layout.own_at);
-	}
-	for (; i < bytes; i += 64)
-		VR_PREFETCH_FAR(rec + i);
+	for (i = 0; i < bytes; i += 64)
+		VR_PREFETCH_FAR(from + i);
 }
 
 /*

@@ -229,6 +229,7 @@ extern void VrHnswStoreInit(VrHnswStore *store, Relation index,
 extern bool VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 						VrHnswRef *ref);
 extern void VrHnswRelease(VrHnswRef *ref);
+extern const char *VrHnswWhereabouts(VrHnswStore *store, uint32 id, int *bytes);
 extern void VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes);
 extern void VrHnswPrefetchLinks(VrHnswStore *store, uint32 id);
 extern void VrHnswPrefetchOwn(VrHnswStore *store, uint32 id);
@@ -394,6 +395,9 @@ typedef struct VrHnswSearch
 	uint32 also[VR_HNSW_ALSO]; /* of the last descent: further entries */
 	float also_d[VR_HNSW_ALSO];
 	int nalso;
+	const char *load; /* quantised: what is still to be prefetched, */
+	int load_bytes;   /* how much of it, */
+	int load_step;    /* and how much at a time */
 	int64 expanded;
 	int64 budget; /* stop at that many expansions; 0: no limit */
 } VrHnswSearch;

@@ -55,10 +55,11 @@
 #define SCAN_SETTLED 0.6
 
 /*
- * The same of the first pass, which most scans end with: LIMIT 10 and the row
- * that settles the order of the last are to come out of ef_search = 12.
+ * The first pass, which most scans end with, holds back so many times the root
+ * of its width: LIMIT 10 and the row that settles the order of the last are to
+ * come out of ef_search = 12, and LIMIT 500 out of 400.
  */
-#define SCAN_SETTLED_FIRST 0.9
+#define SCAN_UNSETTLED_FIRST 0.4
 
 /*
  * Quantised: the first pass's width by ef_search. The mean of estimates is less
@@ -277,6 +278,17 @@ ScanMode(Relation index, const VrHnswIndex *idx)
 	return idx->alias ? VR_ITERATIVE_OFF : VR_ITERATIVE_STRICT;
 }
 
+/* Strict order, quantised: how many of a pass's hits are returned. */
+static uint32
+ScanSettled(const HnswScanState *so)
+{
+	double ef = so->search->ef;
+
+	if (so->stats.passes > 0)
+		return (uint32) ceil(ef * SCAN_SETTLED);
+	return (uint32) ceil(ef - SCAN_UNSETTLED_FIRST * sqrt(ef));
+}
+
 /* Makes the sorted hits of a pass available: the ef nearest of all. */
 static void
 ScanWindow(HnswScanState *so)
@@ -292,11 +304,7 @@ ScanWindow(HnswScanState *so)
 		so->end = Min(so->end, so->width);
 	else if (so->mode == VR_ITERATIVE_STRICT && !so->stopped &&
 			 so->idx->form == VR_FORM_QUANTISED)
-		so->end =
-			Min(so->end,
-				Max(so->next, (uint32) ceil(s->ef * (so->stats.passes == 0
-														 ? SCAN_SETTLED_FIRST
-														 : SCAN_SETTLED))));
+		so->end = Min(so->end, Max(so->next, ScanSettled(so)));
 	VrHnswSearchSort(s, so->next, so->end);
 	/*
 	 * One bound for all keeps the lower bounds in the order of distances. A

@@ -38,6 +38,12 @@
  */
 #define SEARCH_PREFETCH_WHOLE 4096
 
+/*
+ * In so many parts: the processor has no more than a dozen or so lines on their
+ * way at once, and waits with whatever comes next when asked for more.
+ */
+#define SEARCH_PREFETCH_PARTS 5
+
 /* Plain: neighbours that are on their way while one is measured. */
 #define SEARCH_AHEAD 3
 
@@ -155,7 +161,7 @@ VrHnswSearchInit(VrHnswSearch *s, VrHnswStore *store, MemoryContext cxt)
 static VrHnswSearch *search_spare = NULL;
 
 /* More than this is given back to the system. */
-#define SEARCH_SPARE_BYTES (1024 * 1024)
+#define SEARCH_SPARE_BYTES (4 * 1024 * 1024)
 
 /*
  * A search for a scan, in a context of its own below parent. Its memory goes
@@ -258,6 +264,7 @@ VrHnswSearchLevel(VrHnswSearch *s, int level, uint32 ef)
 {
 	s->level = level;
 	s->ef = ef;
+	s->load_bytes = s->load_step = 0;
 	s->nfrontier = s->nspill = s->nbound = s->nhits = 0;
 	VrHnswPoolEmpty(&s->pool);
 	BoundReserve(s, ef);
@@ -431,6 +438,30 @@ SearchExpandPlain(VrHnswSearch *s, uint32 id)
 	}
 }
 
+/* Names a record to be loaded while another one is expanded. */
+static inline void
+SearchLoad(VrHnswSearch *s, uint32 id, int bytes)
+{
+	s->load_bytes = bytes;
+	s->load = VrHnswWhereabouts(s->store, id, &s->load_bytes);
+	s->load_step = TYPEALIGN(64, (s->load_bytes + SEARCH_PREFETCH_PARTS - 1) /
+									 SEARCH_PREFETCH_PARTS);
+}
+
+/* Starts loading the next bytes of it. */
+static inline void
+SearchLoadMore(VrHnswSearch *s, int bytes)
+{
+	const char *from = s->load;
+	int n = Min(bytes, s->load_bytes);
+	int i;
+
+	s->load += n;
+	s->load_bytes -= n;
+	for (i = 0; i < n; i += 64)
+		VR_PREFETCH_FAR(from + i);
+}
+
 /*
  * Puts the estimates of one set of neighbours into the pool. What is too far
  * now is kept for a wider pass, if there may be one.
@@ -446,6 +477,7 @@ SearchEstimate(VrHnswSearch *s, float g, const uint8 *codes,
 	int i;
 
 	mask = VrEstimate32(s->qquery, g, codes, factors, limit, est);
+	SearchLoadMore(s, s->load_step);
 	if (n < VR_QUANT_LANES)
 	{
 		mask &= (1u << n) - 1;
@@ -483,11 +515,14 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 	float limit;
 	int at;
 
+	SearchLoadMore(s, s->load_step);
 	if (!VrHnswVisit(store, id, s->level, BUFFER_LOCK_SHARE, &ref))
 		return;
+	SearchLoadMore(s, s->load_step);
 	head = VrHnswRecordOwnHead(ref.rec, layout);
 	ids = VrHnswRecordIds(ref.rec, layout);
 	g = SearchOwn(s, ref.rec, head);
+	SearchLoadMore(s, s->load_step);
 	if (id != s->self)
 		SearchHit(s, id, ref.rec, g - head->norm2,
 				  SearchError(s->store->idx, head, g));
@@ -501,6 +536,7 @@ SearchExpandQuantised(VrHnswSearch *s, uint32 id)
 					   VrHnswRecordFactors(ref.rec, layout, set), ids + at,
 					   Min(ref.rec->degree - at, VR_QUANT_LANES), limit);
 	}
+	SearchLoadMore(s, s->load_bytes);
 	VrHnswRelease(&ref);
 }
 
@@ -610,7 +646,9 @@ SearchRunQuantised(VrHnswSearch *s)
 				SearchExpandQuantised(s, next);
 				continue;
 			}
-			VrHnswPrefetch(s->store, next, bytes);
+			SearchLoad(s, next, bytes);
+			if (!pending)
+				SearchLoadMore(s, s->load_bytes);
 		}
 		if (pending)
 			SearchExpandQuantised(s, id);
