@@ -33,9 +33,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
+#include "base/vr_huge.h"
 #include "base/vr_record.h"
 #include "hnsw/hnsw_build.h"
-#include "base/vr_huge.h"
 #include "hnsw/hnsw_image.h"
 #include "hnsw/hnsw_private.h"
 #include "hnsw/hnsw_sample.h"

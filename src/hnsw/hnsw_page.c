@@ -435,10 +435,8 @@ void
 VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes)
 {
 	const char *from = VrHnswWhereabouts(store, id, &bytes);
-	int i;
 
-	for (i = 0; i < bytes; i += 64)
-		VR_PREFETCH_FAR(from + i);
+	VrHnswPrefetchBytes(from, bytes);
 }
 
 /*

@@ -185,15 +185,25 @@ PoolClamp(float est)
 	return Max(Min(est, VR_POOL_FAR), -VR_POOL_FAR);
 }
 
+/* Has an id take the empty place that PoolFind gave; places may move then. */
+static inline void
+PoolOccupy(VrHnswPool *pool, uint32 at, uint32 id)
+{
+	*PoolId(pool, at) = id;
+	if (unlikely(++pool->count > pool->places / 2))
+		PoolGrowTable(pool);
+}
+
 /* A lane is the only one so far of the record whose place that is. */
 static inline void
-PoolBegin(VrHnswPool *pool, uint32 at, uint32 lane)
+PoolBegin(VrHnswPool *pool, uint32 at, uint32 lane, VrPoolRule rule)
 {
 	float est = PoolClamp(pool->est[lane]);
 
 	pool->est[lane] = est;
 	*PoolLane(pool, at) = lane + pool->base;
-	pool->stats[at] = (VrPoolStat){est, est, 1};
+	if (rule == VR_POOL_MIXED)
+		pool->stats[at] = (VrPoolStat){est, est, 1};
 }
 
 /* Has a lane stand for what its record's other lane stood for, too. */
@@ -278,13 +288,9 @@ PoolAdmit(VrHnswPool *pool, uint32 lane, VrPoolRule rule)
 	}
 	if (known && held >= pool->base)
 		return PoolContest(pool, at, lane, rule);
-	PoolBegin(pool, at, lane);
+	PoolBegin(pool, at, lane, rule);
 	if (!known)
-	{
-		*PoolId(pool, at) = id;
-		if (++pool->count > pool->places / 2)
-			PoolGrowTable(pool);
-	}
+		PoolOccupy(pool, at, id);
 	return true;
 }
 
@@ -339,17 +345,14 @@ PoolAdmitBlock(VrHnswPool *pool, uint32 first, uint32 mask, VrPoolRule rule)
 		wanted |= PoolContest(pool, other_at[i], other[i], rule);
 	for (i = 0; i < nfresh; i++)
 	{
-		uint32 *id = PoolId(pool, fresh_at[i]);
-
 		/* Of an earlier level, or another of these got the place. */
-		if (unlikely(*id != VR_HNSW_NO_VERTEX))
+		if (unlikely(*PoolId(pool, fresh_at[i]) != VR_HNSW_NO_VERTEX))
 		{
 			wanted |= PoolAdmit(pool, fresh[i], rule);
 			continue;
 		}
-		*id = pool->ids[fresh[i]];
-		PoolBegin(pool, fresh_at[i], fresh[i]);
-		pool->count++;
+		PoolBegin(pool, fresh_at[i], fresh[i], rule);
+		PoolOccupy(pool, fresh_at[i], pool->ids[fresh[i]]);
 		wanted = true;
 	}
 	return wanted;
@@ -406,11 +409,7 @@ PoolMark(VrHnswPool *pool, uint32 id)
 	at = PoolFind(pool, id, &known);
 	*PoolLane(pool, at) = VR_POOL_TAKEN;
 	if (unlikely(!known))
-	{
-		*PoolId(pool, at) = id;
-		if (++pool->count > pool->places / 2)
-			PoolGrowTable(pool);
-	}
+		PoolOccupy(pool, at, id);
 }
 
 /* Whether a record was taken. */

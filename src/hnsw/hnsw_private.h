@@ -230,6 +230,17 @@ extern bool VrHnswVisit(VrHnswStore *store, uint32 id, int level, int lockmode,
 						VrHnswRef *ref);
 extern void VrHnswRelease(VrHnswRef *ref);
 extern const char *VrHnswWhereabouts(VrHnswStore *store, uint32 id, int *bytes);
+
+/* Starts loading some bytes from there on. */
+static inline void
+VrHnswPrefetchBytes(const char *from, int bytes)
+{
+	int i;
+
+	for (i = 0; i < bytes; i += 64)
+		VR_PREFETCH_FAR(from + i);
+}
+
 extern void VrHnswPrefetch(VrHnswStore *store, uint32 id, int bytes);
 extern void VrHnswPrefetchLinks(VrHnswStore *store, uint32 id);
 extern void VrHnswPrefetchOwn(VrHnswStore *store, uint32 id);

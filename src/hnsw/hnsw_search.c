@@ -452,14 +452,11 @@ SearchLoad(VrHnswSearch *s, uint32 id, int bytes)
 static inline void
 SearchLoadMore(VrHnswSearch *s, int bytes)
 {
-	const char *from = s->load;
 	int n = Min(bytes, s->load_bytes);
-	int i;
 
+	VrHnswPrefetchBytes(s->load, n);
 	s->load += n;
 	s->load_bytes -= n;
-	for (i = 0; i < n; i += 64)
-		VR_PREFETCH_FAR(from + i);
 }
 
 /*
